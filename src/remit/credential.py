@@ -1,0 +1,52 @@
+"""Text that proves something and must not be seen.
+
+A ``Credential`` prints as a fingerprint, is compared in constant time and cannot be serialised by accident.
+``reveal()`` is the one way to its text, so every place that uses a secret can be found by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import NoReturn
+
+
+class Credential:
+    """A token or secret. ``repr`` and ``str`` show only the first 12 hex digits of its SHA-256."""
+
+    __slots__ = ("_digest", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._digest: bytes | None = None
+
+    def reveal(self) -> str:
+        """The text itself. Name the reader in a comment where it is not obvious."""
+        return self._text
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the text: a key for caches, never a proof."""
+        if self._digest is None:
+            self._digest = hashlib.sha256(self._text.encode("utf-8", "surrogatepass")).digest()
+        return self._digest
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Credential):
+            return NotImplemented
+        return hmac.compare_digest(self.digest, other.digest)
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(sha256:{self.digest.hex()[:12]}…)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} is not to be pickled or copied")
+
+
+class UnverifiedToken(Credential):
+    """A token as it came from outside: nothing in it may be believed yet."""
+
+    __slots__ = ()

@@ -1,0 +1,363 @@
+"""Every error there is.
+
+::
+
+    RemitError               code · message · detail · hint
+    ├── SetupError           found before serving; `remit check` lists them all; exit 2
+    │       SettingsInvalid · DefinitionInvalid · PolicyInvalid · KeyRingInvalid · StateInvalid
+    ├── AuthenticationError  the caller's own token: 401 with a challenge
+    │   ├── TokenMissing     no error code on the wire (RFC 6750 §3.1)
+    │   ├── KeysUnavailable  the issuer's keys cannot be had right now (503; may be repeated)
+    │   └── TokenInvalid     invalid_token
+    │           TokenMalformed · SignatureInvalid · IssuerUntrusted · AudienceMismatch
+    │           TokenExpired · TokenNotYetValid · ClaimInvalid · TokenTypeMismatch
+    ├── AuthorizationError   a verified caller, not permitted
+    │       PolicyDenied     reasons the agent can read; decision id
+    │       PolicyFailed     no decision could be had: denied, and it says why to the operator
+    │       ScopeInsufficient  403 with a challenge
+    ├── ToolError            ToolUnknown (a protocol error) · ArgumentsInvalid · RequestUnusable
+    ├── ExchangeError        asking the token service
+    │       ExchangeRefused · ExchangeUnavailable · ExchangeInvalid · DelegationMismatch
+    ├── DownstreamError      calling the API
+    │       DownstreamRefused (4xx) · DownstreamFailed (5xx) · DownstreamUnavailable · ResponseUnusable
+    ├── GrantError           what the own token endpoint answers (RFC 6749 §5.2, RFC 8693 §2.2.2)
+    │       InvalidRequest · InvalidClient · InvalidGrant · UnauthorizedClient
+    │       UnsupportedGrantType · InvalidScope · InvalidTarget
+    └── AuditError           the trail cannot be written: nothing is called
+
+The branch says whose fault it is; the four parts are kept apart by who may read them:
+``code`` is for programs (stable), ``message`` for the agent and the person (one sentence, no secret,
+no inner address), ``detail`` for the audit trail, ``hint`` for the operator (imperative).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RemitError(Exception):
+    """The root. Raise a leaf, never this."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, *, detail: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        self.hint = hint
+
+
+# ── setup ────────────────────────────────────────────────────────────────────────────────
+
+
+class SetupError(RemitError):
+    """Found before serving. ``where`` is ``file:line:column``, a setting's path, or empty."""
+
+    code = "setup_invalid"
+
+    def __init__(self, message: str, *, where: str = "", detail: str = "", hint: str = "") -> None:
+        super().__init__(message, detail=detail, hint=hint)
+        self.where = where
+
+
+class SettingsInvalid(SetupError):
+    """A setting is missing, unknown or out of range."""
+
+    code = "settings_invalid"
+
+
+class DefinitionInvalid(SetupError):
+    """A tool file cannot be used."""
+
+    code = "definition_invalid"
+
+
+class PolicyInvalid(SetupError):
+    """A policy file cannot be used."""
+
+    code = "policy_invalid"
+
+
+class KeyRingInvalid(SetupError):
+    """A signing key cannot be read or is not safe to use."""
+
+    code = "key_ring_invalid"
+
+
+class StateInvalid(SetupError):
+    """The state directory or a file in it cannot be used."""
+
+    code = "state_invalid"
+
+
+# ── authentication ───────────────────────────────────────────────────────────────────────
+
+
+class AuthenticationError(RemitError):
+    """The caller's own token is missing or no good."""
+
+    code = "unauthenticated"
+
+
+class TokenMissing(AuthenticationError):
+    """No token was presented."""
+
+    code = "token_missing"
+
+
+class KeysUnavailable(AuthenticationError):
+    """The issuer's keys cannot be fetched now; nothing is said about the token."""
+
+    code = "keys_unavailable"
+
+
+class TokenInvalid(AuthenticationError):
+    """A token was presented and is not accepted (RFC 6750 §3.1 ``invalid_token``)."""
+
+    code = "invalid_token"
+
+
+class TokenMalformed(TokenInvalid):
+    """Not a JWT that may be read at all."""
+
+    code = "token_malformed"
+
+
+class SignatureInvalid(TokenInvalid):
+    """No trusted key of the issuer made this signature."""
+
+    code = "signature_invalid"
+
+
+class IssuerUntrusted(TokenInvalid):
+    """The issuer is not one of the configured ones."""
+
+    code = "issuer_untrusted"
+
+
+class AudienceMismatch(TokenInvalid):
+    """The token is for somebody else."""
+
+    code = "audience_mismatch"
+
+
+class TokenExpired(TokenInvalid):
+    """``exp`` has passed."""
+
+    code = "token_expired"
+
+
+class TokenNotYetValid(TokenInvalid):
+    """``nbf`` or ``iat`` lies in the future."""
+
+    code = "token_not_yet_valid"
+
+
+class TokenTypeMismatch(TokenInvalid):
+    """``typ`` is not the one of the token kind that was declared."""
+
+    code = "token_type_mismatch"
+
+
+class ClaimInvalid(TokenInvalid):
+    """A required claim is missing or has a value it may not have."""
+
+    code = "claim_invalid"
+
+
+# ── authorization ────────────────────────────────────────────────────────────────────────
+
+
+class AuthorizationError(RemitError):
+    """A verified caller who is not permitted."""
+
+    code = "access_denied"
+
+
+class PolicyDenied(AuthorizationError):
+    """Policy said no. ``message`` joins the reasons meant for the agent."""
+
+    code = "access_denied"
+
+
+class PolicyFailed(AuthorizationError):
+    """Policy said nothing usable, which counts as no."""
+
+    code = "policy_failed"
+
+
+class ScopeInsufficient(AuthorizationError):
+    """The caller's token lacks ``scope`` (space-separated, all that is needed)."""
+
+    code = "insufficient_scope"
+
+    def __init__(self, message: str, *, scope: str, detail: str = "", hint: str = "") -> None:
+        super().__init__(message, detail=detail, hint=hint)
+        self.scope = scope
+
+
+# ── tool ─────────────────────────────────────────────────────────────────────────────────
+
+
+class ToolError(RemitError):
+    """The call names or fills a tool wrongly."""
+
+    code = "tool_error"
+
+
+class ToolUnknown(ToolError):
+    """No such tool for this caller; unknown and hidden look the same."""
+
+    code = "tool_unknown"
+
+
+class ArgumentsInvalid(ToolError):
+    """The arguments do not fit the tool's input schema."""
+
+    code = "invalid_arguments"
+
+
+class RequestUnusable(ToolError):
+    """The arguments fit the schema but cannot be put on the wire (an empty path segment, say)."""
+
+    code = "invalid_arguments"
+
+
+# ── exchange ─────────────────────────────────────────────────────────────────────────────
+
+
+class ExchangeError(RemitError):
+    """No delegated token could be had."""
+
+    code = "exchange_failed"
+
+
+class ExchangeRefused(ExchangeError):
+    """The token service said no. ``error`` is its OAuth error code as given."""
+
+    code = "exchange_refused"
+
+    def __init__(self, message: str, *, error: str, detail: str = "", hint: str = "") -> None:
+        super().__init__(message, detail=detail, hint=hint)
+        self.error = error
+
+
+class ExchangeUnavailable(ExchangeError):
+    """The token service could not be reached, was too slow, or failed; may be repeated."""
+
+    code = "exchange_unavailable"
+
+
+class ExchangeInvalid(ExchangeError):
+    """The token service answered what RFC 8693 §2.2.1 does not allow."""
+
+    code = "exchange_invalid"
+
+
+class DelegationMismatch(ExchangeError):
+    """The issued token is not the one that was asked for. ``claim`` names the difference."""
+
+    code = "delegation_not_expressed"
+
+    def __init__(self, message: str, *, claim: str, detail: str = "", hint: str = "") -> None:
+        super().__init__(message, detail=detail, hint=hint)
+        self.claim = claim
+
+
+# ── downstream ───────────────────────────────────────────────────────────────────────────
+
+
+class DownstreamError(RemitError):
+    """The API did not do it. ``status`` is its HTTP status, 0 where there was none."""
+
+    code = "downstream_failed"
+
+    def __init__(self, message: str, *, status: int = 0, detail: str = "", hint: str = "") -> None:
+        super().__init__(message, detail=detail, hint=hint)
+        self.status = status
+
+
+class DownstreamRefused(DownstreamError):
+    """The API answered 3xx or 4xx."""
+
+    code = "downstream_refused"
+
+
+class DownstreamFailed(DownstreamError):
+    """The API answered 5xx."""
+
+    code = "downstream_failed"
+
+
+class DownstreamUnavailable(DownstreamError):
+    """The API could not be reached or was too slow; may have acted all the same."""
+
+    code = "downstream_unavailable"
+
+
+class ResponseUnusable(DownstreamError):
+    """The answer is too large or not of the declared kind."""
+
+    code = "response_unusable"
+
+
+# ── grant: the own token endpoint ────────────────────────────────────────────────────────
+
+
+class GrantError(RemitError):
+    """An RFC 6749 §5.2 error answer. ``message`` becomes ``error_description``; never echo input in it."""
+
+    code = "invalid_request"
+    status: ClassVar[int] = 400
+
+
+class InvalidRequest(GrantError):
+    """Also every bad or unacceptable subject or actor token (RFC 8693 §2.2.2, MUST)."""
+
+    code = "invalid_request"
+
+
+class InvalidClient(GrantError):
+    """Client authentication failed (401)."""
+
+    code = "invalid_client"
+    status = 401
+
+
+class InvalidGrant(GrantError):
+    """The grant itself is no good (not used for token exchange: RFC 8693 §2.2.2)."""
+
+    code = "invalid_grant"
+
+
+class UnauthorizedClient(GrantError):
+    """This client may not use this grant."""
+
+    code = "unauthorized_client"
+
+
+class UnsupportedGrantType(GrantError):
+    """The grant type is not served here."""
+
+    code = "unsupported_grant_type"
+
+
+class InvalidScope(GrantError):
+    """The scope is malformed, unknown or wider than may be given."""
+
+    code = "invalid_scope"
+
+
+class InvalidTarget(GrantError):
+    """The server will not issue a token for this audience or resource (RFC 8693 §2.2.2)."""
+
+    code = "invalid_target"
+
+
+# ── audit ────────────────────────────────────────────────────────────────────────────────
+
+
+class AuditError(RemitError):
+    """The trail cannot be written; nothing is called without it."""
+
+    code = "audit_unavailable"

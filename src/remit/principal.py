@@ -1,0 +1,149 @@
+"""Who is calling: the face that may be logged, and the face that may not.
+
+``Principal`` holds no credential and may go to logs, policy and the trail. ``Caller`` adds the verified
+subject token and may go nowhere but the token exchange. ``DelegationChain`` is the nested ``act`` claim of
+RFC 8693 §4.1 as a list, newest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from remit.credential import Credential
+
+#: No chain longer than this is read or made, whatever the settings say.
+MAX_CHAIN_DEPTH: Final = 8
+_MAX_NAME_BYTES: Final = 256
+_IDENTITY_MEMBERS: Final = frozenset({"sub", "iss", "client_id", "sub_profile", "agent_id", "act"})
+
+
+class Assurance(StrEnum):
+    """How sure it is who the actor is, strongest first."""
+
+    AUTHENTICATED = "authenticated"  # the runner's own credential, verified by the token service
+    ATTESTED = "attested"  # an issuer's signed ``act`` claim
+    REGISTERED = "registered"  # an issuer's signed ``client_id`` or ``azp`` claim
+    SELF_ASSERTED = "self_asserted"  # only this installation's own configuration says so
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """One party of a chain. ``iss`` is empty where the token does not say who vouches for ``sub``."""
+
+    sub: str
+    iss: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationChain:
+    """Actors, newest first. Only the first counts for access (RFC 8693 §4.1); the rest is history."""
+
+    actors: tuple[Actor, ...] = ()
+
+    @classmethod
+    def from_claims(cls, claims: Mapping[str, Any]) -> DelegationChain:
+        """Read the nested ``act`` claim.
+
+        Raises ``ValueError`` where a level is not an object with a string ``sub``, carries members that say
+        nothing of identity (RFC 8693 §4.1 calls ``exp`` and its like "not meaningful" there), or lies deeper
+        than ``MAX_CHAIN_DEPTH``: nothing is cut off or passed over.
+        """
+        actors: list[Actor] = []
+        level = claims.get("act")
+        if "act" in claims and level is None:
+            raise ValueError("act is null")
+        while level is not None:
+            if len(actors) == MAX_CHAIN_DEPTH:
+                raise ValueError(f"act is nested deeper than {MAX_CHAIN_DEPTH} levels")
+            actors.append(_actor(level))
+            if "act" in level and level["act"] is None:
+                raise ValueError("act is null")
+            level = level.get("act")
+        return cls(tuple(actors))
+
+    def to_act(self) -> dict[str, Any] | None:
+        """The ``act`` claim, or ``None`` for an empty chain."""
+        act: dict[str, Any] | None = None
+        for actor in reversed(self.actors):
+            level: dict[str, Any] = {"sub": actor.sub}
+            if actor.iss:
+                level["iss"] = actor.iss
+            if act is not None:
+                level["act"] = act
+            act = level
+        return act
+
+    def then(self, actor: Actor) -> DelegationChain:
+        """The chain after ``actor`` took over."""
+        return DelegationChain((actor, *self.actors))
+
+    @property
+    def current(self) -> Actor | None:
+        """The current actor, the only one that may be used to decide about access."""
+        return self.actors[0] if self.actors else None
+
+    def __len__(self) -> int:
+        return len(self.actors)
+
+
+def _actor(level: Any) -> Actor:
+    if not isinstance(level, Mapping):
+        raise ValueError("act is not an object")  # noqa: TRY004  one error kind for every bad claim
+    sub, iss = level.get("sub"), level.get("iss", "")
+    for value in (sub, iss):
+        if not isinstance(value, str) or len(value.encode()) > _MAX_NAME_BYTES or not value.isprintable():
+            raise ValueError("act names an actor by something else than a short printable string")
+    if not sub:
+        raise ValueError("act has no sub")
+    if strangers := set(level) - _IDENTITY_MEMBERS:
+        raise ValueError(f"act carries {min(strangers)!r}, which says nothing of identity")
+    return Actor(sub=str(sub), iss=str(iss))
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls, after verification. Holds no credential and may be logged.
+
+    ``expires_at`` and ``auth_time`` are seconds since the epoch (0: not said).
+    """
+
+    subject: str
+    issuer: str
+    client_id: str = ""
+    audience: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    chain: DelegationChain = field(default_factory=DelegationChain)
+    groups: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    name: str = ""
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    auth_time: int = 0
+    expires_at: int = 0
+    jti: str = ""
+    txn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A principal with the verified token that proves it. May not be logged; goes only to the exchange."""
+
+    principal: Principal
+    subject_token: Credential
+
+
+@dataclass(frozen=True, slots=True)
+class ActingParty:
+    """The agent runner that acts for the subject, how that is known, and its own token if it has one.
+
+    ``evidence`` is what the trail says of how the actor was established: ``actor_token``, ``act``,
+    ``client_id`` or ``workload``.
+    """
+
+    actor: Actor
+    assurance: Assurance
+    evidence: str
+    token: Credential | None = None
