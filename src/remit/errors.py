@@ -15,7 +15,7 @@
     │       PolicyDenied     reasons the agent can read; decision id
     │       PolicyFailed     no decision could be had: denied, and it says why to the operator
     │       ScopeInsufficient  403 with a challenge
-    ├── ToolError            ToolUnknown (a protocol error) · ArgumentsInvalid · RequestUnusable
+    ├── ToolError            ToolUnknown, ToolHidden (a protocol error) · ArgumentsInvalid · RequestUnusable
     ├── ExchangeError        asking the token service
     │       ExchangeRefused · ExchangeUnavailable · ExchangeInvalid · DelegationMismatch
     ├── DownstreamError      calling the API
@@ -23,7 +23,8 @@
     ├── GrantError           what the own token endpoint answers (RFC 6749 §5.2, RFC 8693 §2.2.2)
     │       InvalidRequest · InvalidClient · InvalidGrant · UnauthorizedClient
     │       UnsupportedGrantType · InvalidScope · InvalidTarget
-    └── AuditError           the trail cannot be written: nothing is called
+    ├── AuditError           the trail cannot be written: nothing is called
+    └── InternalError        anything unforeseen
 
 The branch says whose fault it is; the four parts are kept apart by who may read them:
 ``code`` is for programs (stable), ``message`` for the agent and the person (one sentence, no secret,
@@ -36,15 +37,22 @@ from typing import ClassVar
 
 
 class RemitError(Exception):
-    """The root. Raise a leaf, never this."""
+    """The root. Raise a leaf, never this. ``call_id`` is the audit id once the error has crossed the bridge."""
 
     code: ClassVar[str] = "internal_error"
+    call_id: str = ""
 
     def __init__(self, message: str, *, detail: str = "", hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.detail = detail
         self.hint = hint
+
+
+class InternalError(RemitError):
+    """Nothing that was foreseen. The agent learns only the audit id; the cause is logged."""
+
+    code = "internal_error"
 
 
 # ── setup ────────────────────────────────────────────────────────────────────────────────
@@ -61,9 +69,15 @@ class SetupError(RemitError):
 
 
 class SettingsInvalid(SetupError):
-    """A setting is missing, unknown or out of range."""
+    """A setting is missing, unknown or out of range. ``problems`` lists all of them where there are several."""
 
     code = "settings_invalid"
+
+    def __init__(
+        self, message: str, *, where: str = "", hint: str = "", problems: tuple[SettingsInvalid, ...] = ()
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.problems = problems or (self,)
 
 
 class DefinitionInvalid(SetupError):
@@ -209,6 +223,12 @@ class ToolUnknown(ToolError):
     """No such tool for this caller; unknown and hidden look the same."""
 
     code = "tool_unknown"
+
+
+class ToolHidden(ToolUnknown):
+    """Policy denied without a reason meant for the caller: to them there is no such tool."""
+
+    code = "tool_hidden"
 
 
 class ArgumentsInvalid(ToolError):

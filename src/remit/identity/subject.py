@@ -1,0 +1,98 @@
+"""Path: a token as it came → the ``Caller`` it proves.
+
+Issuers are pinned by configuration; each has its own audience list and its own names for groups and roles,
+because identity providers agree on neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from remit.clock import Clock
+from remit.credential import UnverifiedToken
+from remit.errors import TokenMissing
+from remit.principal import Caller, Principal
+from remit.tokens.verifier import Expectation, TokenVerifier, VerifiedToken
+
+_MAX_LIST = 256
+_MAX_TEXT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimNames:
+    """Where an issuer puts what policy wants to know."""
+
+    name: str = "name"
+    groups: str = "groups"
+    roles: str = "roles"
+
+
+class SubjectIdentifier:
+    """Verifies the caller's token and reads the principal from it.
+
+    ``expect`` holds this server's audiences (RFC 9068 §4: a token for anybody else is refused).
+    ``claim_names`` maps an issuer to its spelling; an issuer without an entry uses the defaults.
+    """
+
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        expect: Expectation,
+        clock: Clock,
+        claim_names: Mapping[str, ClaimNames] | None = None,
+    ) -> None:
+        self._verifier = verifier
+        self._expect = expect
+        self._clock = clock
+        self._claim_names = dict(claim_names or {})
+
+    async def identify(self, token: UnverifiedToken | None) -> Caller:
+        """The caller that ``token`` proves. Raises ``AuthenticationError`` leaves.
+
+        Does NOT decide whether the caller may do anything: that is policy's.
+        """
+        if token is None:
+            raise TokenMissing(
+                "no token was presented",
+                hint="send `Authorization: Bearer …` over HTTP; on stdio set REMIT_SUBJECT_TOKEN_FILE or _COMMAND",
+            )
+        verified = await self._verifier.verify(token, self._expect, now=self._clock.now())
+        return Caller(self._principal(verified), verified.credential)
+
+    def _principal(self, token: VerifiedToken) -> Principal:
+        claims, names = token.claims, self._claim_names.get(token.issuer, ClaimNames())
+        return Principal(
+            subject=token.subject,
+            issuer=token.issuer,
+            client_id=token.client_id,
+            audience=token.audience,
+            scopes=token.scopes,
+            chain=token.chain,
+            groups=_texts(claims.get(names.groups)),
+            roles=_texts(claims.get(names.roles)),
+            name=_text(claims.get(names.name)),
+            acr=_text(claims.get("acr")),
+            amr=_texts(claims.get("amr")),
+            auth_time=_seconds(claims.get("auth_time")),
+            expires_at=token.expires_at,
+            jti=token.jti,
+            txn=token.txn,
+        )
+
+
+def _text(value: Any) -> str:
+    """A claim that only informs: anything but a short printable string counts as not said."""
+    return value if isinstance(value, str) and len(value) <= _MAX_TEXT and value.isprintable() else ""
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """A list claim, or one string. Too long a list counts as not said: a cut list could hide a group."""
+    values: Iterable[Any] = [value] if isinstance(value, str) else value if isinstance(value, list) else ()
+    texts = tuple(_text(item) for item in values)
+    return texts if len(texts) <= _MAX_LIST and all(texts) else ()
+
+
+def _seconds(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0

@@ -1,0 +1,16 @@
+"""``remit.yaml`` and ``REMIT_*`` environment variables → frozen ``Settings``."""
+
+from remit.settings.models import AgentSettings, ClientSettings, SecretRef, Settings
+from remit.settings.source import DEFAULT_FILE, effective, environment, load_settings, read_secret
+
+__all__ = [
+    "DEFAULT_FILE",
+    "AgentSettings",
+    "ClientSettings",
+    "SecretRef",
+    "Settings",
+    "effective",
+    "environment",
+    "load_settings",
+    "read_secret",
+]

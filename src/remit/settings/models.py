@@ -1,0 +1,264 @@
+"""Noun: everything that can be set, one class per folder.
+
+Secrets do not stand here: a setting names the file or the environment variable that holds one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from remit.web import is_secure
+
+_DURATION = re.compile(r"(\d+)(ms|s|m|h)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _duration(value: Any) -> Any:
+    """``90s``, ``5m``, ``1h``, ``250ms`` or a number of seconds → seconds."""
+    if isinstance(value, str):
+        if not (match := _DURATION.fullmatch(value)):
+            raise ValueError("write a duration as a number and a unit, for example 90s, 5m, 1h or 250ms")
+        return int(match[1]) * _SECONDS[match[2]]
+    return value
+
+
+def _secure_url(value: str) -> str:
+    if not is_secure(value):
+        raise ValueError("use an https URL (http only for this machine), without user name and fragment")
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=86_400)]
+WholeSeconds = Annotated[int, BeforeValidator(_duration), Field(gt=0, le=86_400)]
+#: Compared byte for byte everywhere (RFC 8414 §3.3), so it stays the text it is.
+Url = Annotated[str, AfterValidator(_secure_url)]
+Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:/@-]+$")]
+Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=128)]
+Algorithm = Literal["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA"]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SecretRef(Section):
+    """Where a secret is: a ``file`` (its whole text, trimmed) or an environment variable (``env``)."""
+
+    file: Path | None = None
+    env: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_literal(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError("a secret never stands here itself: write {file: PATH} or {env: NAME}")  # noqa: TRY004
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.file is None) == (self.env is None):
+            raise ValueError("name exactly one of file and env")
+        return self
+
+
+# ── one class per folder ─────────────────────────────────────────────────────────────────
+
+
+class IssuerSettings(Section):
+    """An external issuer whose tokens prove a subject. ``claims`` says where it puts name, groups and roles."""
+
+    issuer: Url
+    jwks_uri: Url
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("ES256",)
+    claims: Mapping[Literal["name", "groups", "roles"], str] = Field(default_factory=dict)
+
+
+class IdentitySettings(Section):
+    """Who is believed. ``audiences`` are the names this server goes by; default: ``<public_url>/mcp``."""
+
+    audiences: tuple[str, ...] = ()
+    issuers: tuple[IssuerSettings, ...] = ()
+    typ: Annotated[tuple[str, ...], Field(min_length=1)] = ("at+jwt",)
+    leeway: WholeSeconds = 30
+
+
+class AgentSettings(Section):
+    """The agent runner: this installation's client at the token service.
+
+    ``actor: token`` gets the runner an own token and sends it as ``actor_token``; ``actor: client`` sends none,
+    for services that take the authenticated client for the actor.
+    """
+
+    client_id: Name = "agent-runner"
+    client_secret: SecretRef | None = None
+    private_key: SecretRef | None = None
+    auth: Literal["client_secret_basic", "client_secret_post", "private_key_jwt"] = "client_secret_basic"
+    actor: Literal["token", "client"] = "token"
+
+    @model_validator(mode="after")
+    def _has_its_proof(self) -> Self:
+        if self.auth == "private_key_jwt" and self.private_key is None:
+            raise ValueError("auth private_key_jwt needs private_key")
+        return self
+
+
+class ExchangeSettings(Section):
+    """The token service. ``embedded`` is the one of ``sts:``; ``remote`` is any RFC 8693 token endpoint.
+
+    ``issuer`` is required for ``remote``: its metadata name the endpoint unless ``token_endpoint`` does.
+    ``scopes_within_subject``: the service gives only scopes that the subject token holds (the embedded one does),
+    so a missing scope can be told to the client at once.
+    """
+
+    service: Literal["embedded", "remote"] = "embedded"
+    issuer: Url | None = None
+    token_endpoint: Url | None = None
+    jwks_uri: Url | None = None
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("ES256",)
+    typ: Annotated[tuple[str, ...], Field(min_length=1)] = ("at+jwt",)
+    timeout: Seconds = 5.0
+    scopes_within_subject: bool = True
+
+    @model_validator(mode="after")
+    def _remote_has_an_issuer(self) -> Self:
+        if self.service == "remote" and (self.issuer is None or self.jwks_uri is None):
+            raise ValueError("service: remote needs issuer and jwks_uri")
+        return self
+
+
+class TargetSettings(Section):
+    """One API a client may get tokens for. ``resource`` is its URI where it goes by one (RFC 8707)."""
+
+    audience: Name
+    resource: Url | None = None
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
+    max_lifetime: WholeSeconds = 300
+
+
+class ClientSettings(Section):
+    """A client registered at the embedded token service.
+
+    ``subject_audiences``: what a subject token may be issued for, besides the client itself, so that this
+    client may exchange it.
+    """
+
+    name: str = ""
+    secret: SecretRef | None = None
+    jwks_file: Path | None = None
+    targets: tuple[TargetSettings, ...] = ()
+    subject_audiences: tuple[Name, ...] = ()
+    max_depth: Annotated[int, Field(ge=1, le=8)] = 4
+
+    @model_validator(mode="after")
+    def _can_prove_itself(self) -> Self:
+        if (self.secret is None) == (self.jwks_file is None):
+            raise ValueError("a client has exactly one of secret and jwks_file")
+        return self
+
+
+class UserSettings(Section):
+    """A development user: ``remit call --as`` and ``remit token mint`` can speak for them. Not for production."""
+
+    name: str = ""
+    groups: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    scopes: tuple[Scope, ...] = ()
+
+
+class StsSettings(Section):
+    """The embedded security token service. ``issuer`` defaults to ``public_url``."""
+
+    enabled: bool = True
+    issuer: Url | None = None
+    max_lifetime: WholeSeconds = 300
+    clients: Mapping[Name, ClientSettings] = Field(default_factory=dict)
+    users: Mapping[Name, UserSettings] = Field(default_factory=dict)
+
+
+class McpSettings(Section):
+    """The MCP door over HTTP. Hosts and origins of this machine are always allowed; add the public ones."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    baseline_scopes: tuple[Scope, ...] = ()
+    max_body_bytes: Annotated[int, Field(ge=1024, le=16 << 20)] = 1 << 20
+
+
+class AuditSettings(Section):
+    """The trail's file; default: ``audit.db`` in the state directory."""
+
+    file: Path | None = None
+
+
+class LogSettings(Section):
+    """Logs go to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. ``variables`` fill ``${NAME}`` in tool files where the environment does not."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="REMIT_", env_nested_delimiter="__", env_ignore_empty=True
+    )
+
+    version: Literal[1] = 1
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$")] = "127.0.0.1:8700"
+    public_url: Url | None = None
+    state_dir: Path = Path(".remit")
+    tools: tuple[Path, ...] = (Path("tools"),)
+    policy: Path = Path("policy")
+    variables: Mapping[str, str] = Field(default_factory=dict)
+    subject_token: Annotated[str, Field(repr=False)] = ""
+    subject_token_file: Path | None = None
+    subject_token_command: tuple[str, ...] = ()
+    identity: IdentitySettings = IdentitySettings()
+    agent: AgentSettings = AgentSettings()
+    exchange: ExchangeSettings = ExchangeSettings()
+    sts: StsSettings = StsSettings()
+    mcp: McpSettings = McpSettings()
+    audit: AuditSettings = AuditSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, which arrives as keyword arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @property
+    def base_url(self) -> str:
+        """Where this server is reached: ``public_url``, or what it listens on."""
+        return (self.public_url or f"http://{self.listen}").rstrip("/")
+
+    @property
+    def issuer(self) -> str:
+        """The embedded token service's name."""
+        return self.sts.issuer or self.base_url
+
+    @property
+    def mcp_resource(self) -> str:
+        """The MCP door's own resource identifier (RFC 9728 §1.2), the first audience it goes by."""
+        return self.identity.audiences[0] if self.identity.audiences else f"{self.base_url}/mcp"
+
+    @property
+    def audit_file(self) -> Path:
+        """Where the trail is."""
+        return self.audit.file or self.state_dir / "audit.db"

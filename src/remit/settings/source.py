@@ -1,0 +1,194 @@
+"""Door: reads the settings file, the environment and the secrets they name.
+
+Precedence: environment, file, defaults. A nested setting is spelled with two underscores in the environment
+(``REMIT_AUDIT__FILE``). Relative paths are relative to the folder of the settings file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from remit.credential import Credential
+from remit.errors import SettingsInvalid
+from remit.settings.models import SecretRef, Settings
+
+#: The file looked for when no other is named.
+DEFAULT_FILE: Final = Path("remit.yaml")
+_MAX_FILE_BYTES: Final = 1 << 20
+_MAX_SECRET_BYTES: Final = 64 * 1024
+_Location = tuple[int | str, ...]
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment as it is now."""
+    return dict(os.environ)
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Settings from ``path``, or from ``remit.yaml`` here where there is one, or the defaults.
+
+    Raises ``SettingsInvalid``; ``problems`` of it lists every mistake with ``file:line:column``.
+    """
+    if path is None and not DEFAULT_FILE.exists():
+        return _build({}, Path.cwd(), _Marks(None, ""))
+    file = path or DEFAULT_FILE
+    text = _read(file)
+    document, marks = _parse(text, str(file))
+    if "subject_token" in document:
+        where = marks.find(("subject_token",))
+        raise SettingsInvalid(
+            "subject_token is a secret and has no place in a file",
+            where=where,
+            hint="name a file with subject_token_file, or set REMIT_SUBJECT_TOKEN",
+        )
+    return _build(document, file.resolve().parent, marks)
+
+
+def read_secret(ref: SecretRef, what: str) -> Credential:
+    """The secret a setting names. ``what`` is that setting's path, for the error."""
+    if ref.env is not None:
+        value = os.environ.get(ref.env, "")
+        source = f"environment variable {ref.env}"
+    else:
+        source = f"file {ref.file}"
+        try:
+            with Path(ref.file or "").open(encoding="utf-8") as file:
+                value = file.read(_MAX_SECRET_BYTES).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsInvalid(
+                f"{source} cannot be read: {error}", where=what, hint=f"put the secret into {source}"
+            ) from error
+    if not value:
+        raise SettingsInvalid(f"{source} is empty or not set", where=what, hint=f"put the secret into {source}")
+    return Credential(value)
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    """The settings in force, for people to read. A subject token is masked; other secrets are references only."""
+    document = settings.model_dump(mode="json", exclude_none=True)
+    if document.get("subject_token"):
+        document["subject_token"] = "********"
+    return document
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open("rb") as source:
+            raw = source.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise SettingsInvalid(
+            f"cannot read the settings file: {error.strerror or error}",
+            where=str(file),
+            hint="name one with --config, or write one with `remit init`",
+        ) from error
+    if len(raw) > _MAX_FILE_BYTES:
+        raise SettingsInvalid(f"the settings file is larger than {_MAX_FILE_BYTES} bytes", where=str(file))
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsInvalid("the settings file is not UTF-8", where=str(file)) from error
+
+
+class _Marks:
+    """Where each setting stands in the file."""
+
+    def __init__(self, root: yaml.Node | None, file: str) -> None:
+        self._root = root
+        self._file = file
+
+    def find(self, location: _Location) -> str:
+        """``file:line:column`` of the setting, or of the nearest thing around it that is in the file."""
+        node, mark = self._root, None
+        for step in location:
+            found = next(_entries(node, step), None)
+            if found is None:
+                break
+            mark, node = found
+        if mark is None:
+            return self._file or ".".join(map(str, location))
+        return f"{self._file}:{mark.line + 1}:{mark.column + 1}"
+
+
+def _entries(node: yaml.Node | None, step: int | str) -> Iterator[tuple[Any, yaml.Node]]:
+    if isinstance(node, yaml.MappingNode):
+        yield from ((key.start_mark, value) for key, value in node.value if key.value == step)
+    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        yield node.value[step].start_mark, node.value[step]
+
+
+def _parse(text: str, file: str) -> tuple[dict[str, Any], _Marks]:
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+        document = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
+        raise SettingsInvalid(f"not YAML: {error.problem or error}", where=where) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SettingsInvalid(f"not YAML: {error}", where=file) from error
+    if document is None:
+        document = {}
+    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
+        raise SettingsInvalid("the settings file is not a mapping of names to values", where=file)
+    return document, _Marks(root, file)
+
+
+def _build(document: dict[str, Any], folder: Path, marks: _Marks) -> Settings:
+    try:
+        settings = Settings(**document)
+    except ValidationError as error:
+        problems = tuple(_problem(details, marks) for details in error.errors(include_url=False, include_input=False))
+        first = problems[0]
+        raise SettingsInvalid(first.message, where=first.where, hint=first.hint, problems=problems) from None
+    return _absolute(settings, folder)
+
+
+def _problem(details: ErrorDetails, marks: _Marks) -> SettingsInvalid:
+    location = details["loc"]
+    name = ".".join(map(str, location))
+    hint = ""
+    if details["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(location[-1]), _names_at(location[:-1]), n=1)
+        hint = f"did you mean {close[0]}?" if close else ""
+        return SettingsInvalid(f"{name} is not a setting", where=marks.find(location), hint=hint)
+    message = details["msg"].removeprefix("Value error, ")
+    return SettingsInvalid(f"{name}: {message}", where=marks.find(location), hint=hint)
+
+
+def _names_at(location: _Location) -> list[str]:
+    """The settings there are at ``location``: walks the models, through mappings and lists."""
+    model: Any = Settings
+    for step in location:
+        field = model.model_fields.get(step) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        if field is not None:
+            model = _model_in(field.annotation)
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _model_in(annotation: Any) -> Any:
+    if get_origin(annotation) in {Union, types.UnionType, tuple} or get_args(annotation):
+        return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _absolute(value: Any, folder: Path) -> Any:
+    """The same settings with every relative path made absolute."""
+    if isinstance(value, Path):
+        return folder / value.expanduser()
+    if isinstance(value, BaseModel):
+        changed = {name: _absolute(getattr(value, name), folder) for name in type(value).model_fields}
+        return value.model_copy(update=changed)
+    if isinstance(value, tuple):
+        return tuple(_absolute(item, folder) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _absolute(item, folder) for key, item in value.items()}
+    return value
