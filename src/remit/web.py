@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
@@ -50,6 +51,23 @@ async def send_bounded(client: httpx.AsyncClient, request: httpx.Request, *, sec
     Raises ``TimeoutError``, ``AnswerTooLarge`` or ``httpx.HTTPError``. httpx's own timeouts are per operation;
     this one bounds the whole exchange.
     """
+    try:
+        return await _send_bounded(client, request, seconds=seconds, max_bytes=max_bytes)
+    except aiohttp.ClientError:
+        # An answer that is not HTTP passes the transport's translation by. ``from None``, because the repr of
+        # aiohttp's error shows the request's headers, ``Authorization`` among them.
+        raise httpx.RemoteProtocolError("the answer is not HTTP", request=request) from None
+
+
+def nothing_was_sent(error: httpx.HTTPError) -> bool:
+    """Whether no connection came about, so that even a request that may act only once may be sent again.
+
+    The transport calls every lost connection ``ConnectTimeout``; only the cause tells which was never made.
+    """
+    return isinstance(error, httpx.ConnectError) or isinstance(error.__cause__, aiohttp.ClientConnectorError)
+
+
+async def _send_bounded(client: httpx.AsyncClient, request: httpx.Request, *, seconds: float, max_bytes: int) -> Answer:
     async with asyncio.timeout(seconds):
         response = await client.send(request, stream=True)
         try:
