@@ -37,10 +37,11 @@ def http_client(*, connect: float = 5.0, total: float = 10.0, connections: int =
     """A client for credentials: redirects off, environment ignored, TLS verified, times in seconds."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30)
     return httpx.AsyncClient(
-        transport=AiohttpTransport(verify=True, trust_env=False, limits=limits, http2=False),
+        transport=_Transport(verify=True, trust_env=False, limits=limits, http2=False),
         timeout=httpx.Timeout(total, connect=connect),
         follow_redirects=False,
         trust_env=False,
+        cookies=_NoCookies(),
         headers={"User-Agent": USER_AGENT},
     )
 
@@ -81,6 +82,81 @@ async def _send_bounded(client: httpx.AsyncClient, request: httpx.Request, *, se
             await response.aclose()
 
 
+class _NoCookies(CookieJar):
+    """Keeps nothing: a cookie set for one user must not be sent for another."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Pass over ``Set-Cookie``."""
+
+
+class _Transport(AiohttpTransport):
+    """The aiohttp transport with three things put right for credentials.
+
+    The URL leaves byte for byte (the parent has it normalised, which decodes ``%3B`` and ``%2C``), the session
+    keeps no cookies either, and each fault becomes the httpx error that tells whether anything can have been sent:
+    ``ConnectError`` and ``ConnectTimeout`` before, every other one after.
+    """
+
+    def get_client(self) -> aiohttp.ClientSession:
+        """Make the session, inside the running loop."""
+        connector = aiohttp.TCPConnector(
+            ssl=self.ssl_context,
+            limit=self.limits.max_connections or 0,
+            keepalive_timeout=self.limits.keepalive_expiry,
+        )
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, and answer as soon as the headers are there."""
+        if not isinstance(self.client, aiohttp.ClientSession):
+            self.client = self.get_client()
+        content = await request.aread()
+        timeout = request.extensions.get("timeout", {})
+        with _httpx_errors():
+            answer = await self.client.request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                headers=request.headers.multi_items(),
+                data=content or None,
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(
+                    connect=timeout.get("pool"), sock_connect=timeout.get("connect"), sock_read=timeout.get("read")
+                ),
+            )
+        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer), request=request)
+
+
+class _Body(httpx.AsyncByteStream):
+    """An answer's body as it comes; closing it before its end closes the connection."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _httpx_errors():
+            async for chunk in self._answer.content.iter_chunked(16 * 1024):
+                yield chunk
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it where the body was not read to its end."""
+        self._answer.release()
+
+
+@contextmanager
+def _httpx_errors() -> Iterator[None]:
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise httpx.ConnectTimeout(str(error)) from error
+    except aiohttp.ClientConnectorError as error:
+        raise httpx.ConnectError(str(error)) from error
+    except TimeoutError as error:
+        raise httpx.ReadTimeout(str(error)) from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise httpx.ReadError(f"{type(error).__name__}: {error}") from error
+
+
 def is_loopback(url: str) -> bool:
     """Whether ``url`` names this machine by ``localhost`` or a loopback address (no name is looked up)."""
     host = urlsplit(url).hostname or ""
@@ -93,8 +169,17 @@ def is_loopback(url: str) -> bool:
 
 
 def is_secure(url: str) -> bool:
-    """Whether a credential may be sent to ``url``: ``https``, or ``http`` to this machine."""
-    parts = urlsplit(url)
+    """Whether a credential may be sent to ``url``: ``https``, or ``http`` to this machine.
+
+    Anything that is not a URL with one reading is not secure.
+    """
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  raises where there is a port that is none
+    except ValueError:
+        return False
+    if not url.isascii() or not url.isprintable() or " " in url:  # what urlsplit would strip in silence
+        return False
     if parts.username or parts.password or parts.fragment or not parts.hostname:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
