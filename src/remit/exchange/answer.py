@@ -1,0 +1,129 @@
+"""Rule: is the issued token the one that was asked for?
+
+Services get this wrong silently: some ignore ``actor_token``, some widen ``scope`` or ``aud``. Every difference
+refuses the call with ``DelegationMismatch``, which names the claim, what was expected and what came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from remit import oauth
+from remit.credential import Credential
+from remit.errors import DelegationMismatch
+from remit.exchange.messages import IssuedToken, Wanted
+from remit.principal import Actor, Principal
+from remit.tokens.verifier import VerifiedToken
+
+#: How far the token service's clock may be ahead of this one, in seconds.
+LEEWAY: Final = 30
+_MAX_SHOWN: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an exchange was asked for: on whose behalf, by whom, for what, and who asked.
+
+    ``actor`` is who must be the token's current actor; without ``iss`` the token's own issuer is meant.
+    """
+
+    principal: Principal
+    subject_token: Credential
+    actor: Actor
+    client_id: str
+    wanted: Wanted
+
+
+def check_answer(asked: Asked, issued: IssuedToken, token: VerifiedToken, *, now: float) -> None:
+    """Check a verified token against what was asked (after RFC 8693 §2.2.1 and §4.1), claim by claim.
+
+    Raises ``DelegationMismatch``. This does NOT verify the signature, issuer or expiry: ``token`` is verified.
+    """
+    check_kind(asked, issued)
+    check_subject(asked, token)
+    check_audience(asked, token)
+    check_scope(asked, issued, token)
+    check_client(asked, token)
+    check_actor(asked, token)
+    check_lifetime(asked, token, now=now)
+
+
+def check_kind(asked: Asked, issued: IssuedToken) -> None:
+    """An access token was asked for, and not the one that was sent."""
+    if issued.issued_token_type not in ("", oauth.TOKEN_TYPE_ACCESS_TOKEN):
+        _refuse("issued_token_type", oauth.TOKEN_TYPE_ACCESS_TOKEN, issued.issued_token_type)
+    if issued.access_token == asked.subject_token:
+        _refuse("access_token", "a new token", "the subject token itself")
+
+
+def check_subject(asked: Asked, token: VerifiedToken) -> None:
+    """The user stays the subject."""
+    if token.subject != asked.principal.subject:
+        _refuse("sub", asked.principal.subject, token.subject)
+
+
+def check_audience(asked: Asked, token: VerifiedToken) -> None:
+    """The token is for the target and for nobody else."""
+    names = asked.wanted.target.names
+    if not token.audience or not names.issuperset(token.audience):
+        _refuse("aud", " or ".join(sorted(names)), ", ".join(token.audience) or "none")
+
+
+def check_scope(asked: Asked, issued: IssuedToken, token: VerifiedToken) -> None:
+    """No scope that was not asked for; where none was named, none that the subject token does not hold."""
+    bound = frozenset(asked.wanted.scopes or asked.principal.scopes)
+    for scopes in (token.scopes, oauth.parse_scope(issued.scope or "")):
+        if not bound.issuperset(scopes):
+            _refuse("scope", f"at most {oauth.format_scope(sorted(bound)) or 'none'}", oauth.format_scope(scopes))
+
+
+def check_client(asked: Asked, token: VerifiedToken) -> None:
+    """The current caller is the client that asked, in every profile (RFC 8693 §4.3)."""
+    if token.client_id != asked.client_id:
+        _refuse("client_id", asked.client_id, token.client_id)
+
+
+def check_actor(asked: Asked, token: VerifiedToken) -> None:
+    """The actor is the current one, and the chain that came in is kept below it, whole and in order.
+
+    Where the actor was the current one already, the chain may also stay as it was.
+    """
+    issuer = token.issuer
+    actor = Actor(asked.actor.sub, asked.actor.iss or issuer)
+    before = [Actor(link.sub, link.iss or asked.principal.issuer) for link in asked.principal.chain.actors]
+    after = [Actor(link.sub, link.iss or issuer) for link in token.chain.actors]
+    if not after:
+        _refuse("act", _drawn([actor]), "none: the token service did not express the delegation")
+    if after == [actor, *before]:
+        return
+    if before and before[0] == actor and after == before:
+        return
+    _refuse("act", _drawn([actor, *before]), _drawn(after))
+
+
+def check_lifetime(asked: Asked, token: VerifiedToken, *, now: float) -> None:
+    """As short as was asked, by its own dates exactly and by this clock nearly, and not beyond the subject token."""
+    longest = asked.wanted.max_lifetime
+    lifetime = token.expires_at - token.issued_at
+    if lifetime > longest:
+        _refuse("exp", f"at most {longest} seconds after iat", f"{lifetime} seconds")
+    if token.expires_at - now > longest + LEEWAY:
+        _refuse("exp", f"at most {longest} seconds from now", f"{token.expires_at - now:.0f} seconds")
+    end = asked.principal.expires_at
+    if end and token.expires_at > end:
+        _refuse("exp", "not after the subject token's", f"{token.expires_at - end} seconds later")
+
+
+def _drawn(actors: Sequence[Actor]) -> str:
+    return " ← ".join(f"{actor.sub} ({actor.iss})" for actor in actors)
+
+
+def _refuse(claim: str, expected: str, got: str) -> NoReturn:
+    raise DelegationMismatch(
+        f'the token service issued another token than was asked for: "{claim}" differs',
+        claim=claim,
+        detail=f"{claim}: expected {expected[:_MAX_SHOWN]}, got {got[:_MAX_SHOWN]}",
+        hint="compare the token service's configuration for this client and target with the tool's auth section",
+    )

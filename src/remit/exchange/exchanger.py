@@ -1,0 +1,132 @@
+"""Path: from a caller and an acting party to a delegated token that is exactly what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from remit.clock import Clock
+from remit.credential import Credential, UnverifiedToken
+from remit.errors import (
+    AudienceMismatch,
+    DelegationMismatch,
+    ExchangeInvalid,
+    ExchangeUnavailable,
+    KeysUnavailable,
+    TokenInvalid,
+)
+from remit.exchange.answer import Asked, check_answer
+from remit.exchange.messages import IssuedToken, Target, TokenExchangeRequest, Wanted
+from remit.exchange.service import TokenService
+from remit.principal import ActingParty, Actor, Caller, DelegationChain
+from remit.tokens.verifier import Expectation, TokenVerifier, VerifiedToken
+
+#: ``DelegatedToken.kind``: the actor is visible in the token (RFC 8693 §1.1), as opposed to impersonation.
+DELEGATED: Final = "delegated"
+
+
+@dataclass(frozen=True, slots=True)
+class DelegatedToken:
+    """A token for one API that names the user and the agent runner. ``repr`` shows neither token nor claims."""
+
+    credential: Credential
+    claims: Mapping[str, Any] = field(repr=False)
+    target: Target
+    scopes: tuple[str, ...]
+    chain: DelegationChain
+    jti: str
+    expires_at: int
+    kind: str = DELEGATED
+
+
+class Exchanger:
+    """Exchanges at one token service. ``verifier`` must trust that service's issuer and no other.
+
+    ``typ``: the ``typ`` headers its access tokens may have, lower case (RFC 9068 §2.1: ``at+jwt``).
+    """
+
+    def __init__(
+        self,
+        service: TokenService,
+        verifier: TokenVerifier,
+        clock: Clock,
+        *,
+        typ: frozenset[str] = frozenset({"at+jwt"}),
+    ) -> None:
+        self._service = service
+        self._verifier = verifier
+        self._clock = clock
+        self._typ = typ
+
+    @property
+    def service(self) -> TokenService:
+        """The token service that is asked."""
+        return self._service
+
+    async def delegated_token(self, caller: Caller, acting: ActingParty, wanted: Wanted) -> DelegatedToken:
+        """A token for ``wanted`` on behalf of ``caller``, acted for by ``acting``.
+
+        1. **build** the request: subject token, the actor's own token if it has one, target, scopes, lifetime;
+        2. **issue**: ask the token service;
+        3. **verify** the token that came: it must be a JWT, signed by that service, for this target;
+        4. **check** it against the request, claim by claim.
+
+        Raises leaves of ``ExchangeError``.
+        """
+        request = self.request(caller, acting, wanted)  # 1
+        issued = await self._service.issue(request)  # 2
+        token = await self._verify(issued, wanted)  # 3
+        asked = Asked(
+            principal=caller.principal,
+            subject_token=caller.subject_token,
+            actor=self._expected_actor(acting),
+            client_id=self._service.client_id,
+            wanted=wanted,
+        )
+        check_answer(asked, issued, token, now=self._clock.now())  # 4
+        return DelegatedToken(
+            credential=issued.access_token,
+            claims=token.claims,
+            target=wanted.target,
+            scopes=token.scopes,
+            chain=token.chain,
+            jti=token.jti,
+            expires_at=token.expires_at,
+        )
+
+    def request(self, caller: Caller, acting: ActingParty, wanted: Wanted) -> TokenExchangeRequest:
+        """What will be asked; ``describe()`` of it is fit to be shown."""
+        return TokenExchangeRequest(
+            subject_token=caller.subject_token,
+            target=wanted.target,
+            scopes=wanted.scopes,
+            actor_token=acting.token,
+            requested_expires_in=wanted.max_lifetime,
+        )
+
+    def _expected_actor(self, acting: ActingParty) -> Actor:
+        """Without an actor token the service takes the authenticated client for the actor, whoever acts."""
+        return acting.actor if acting.token is not None else Actor(self._service.client_id)
+
+    async def _verify(self, issued: IssuedToken, wanted: Wanted) -> VerifiedToken:
+        """Errors change their branch here: a bad *issued* token is not the caller's fault."""
+        expect = Expectation(audiences=wanted.target.names, typ=self._typ)
+        token = UnverifiedToken(issued.access_token.reveal())
+        try:
+            return await self._verifier.verify(token, expect, now=self._clock.now())
+        except AudienceMismatch as error:
+            raise DelegationMismatch(
+                'the token service issued another token than was asked for: "aud" differs',
+                claim="aud",
+                detail=error.message,
+                hint="compare the audience the token service gives for this target with the tool's auth section",
+            ) from error
+        except TokenInvalid as error:
+            raise ExchangeInvalid(
+                "the token service issued a token that cannot be accepted",
+                detail=f"{error.code}: {error.message}",
+                hint="check the token service's issuer, algorithms and token type in the settings",
+            ) from error
+        except KeysUnavailable as error:
+            raise ExchangeUnavailable("the token service's keys cannot be had now", detail=error.message) from error
