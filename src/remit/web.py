@@ -1,20 +1,25 @@
 """How this product speaks HTTP as a client: one place that spells out what is allowed.
 
-No redirects (a credential never follows one), no proxy or ``.netrc`` from the environment, bounded time,
-bounded answers, HTTP/1.1 keep-alive over the aiohttp transport (about a third of httpx's own CPU per request).
+No redirects (a credential never follows one), no cookies (one client serves many users), no proxy or
+``.netrc`` from the environment, bounded time, bounded answers, HTTP/1.1 keep-alive over the aiohttp transport
+(about a third of httpx's own CPU per request).
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from http.cookiejar import CookieJar
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from yarl import URL
 
 #: What a client says it is.
 USER_AGENT: Final = "remit"
@@ -52,23 +57,6 @@ async def send_bounded(client: httpx.AsyncClient, request: httpx.Request, *, sec
     Raises ``TimeoutError``, ``AnswerTooLarge`` or ``httpx.HTTPError``. httpx's own timeouts are per operation;
     this one bounds the whole exchange.
     """
-    try:
-        return await _send_bounded(client, request, seconds=seconds, max_bytes=max_bytes)
-    except aiohttp.ClientError:
-        # An answer that is not HTTP passes the transport's translation by. ``from None``, because the repr of
-        # aiohttp's error shows the request's headers, ``Authorization`` among them.
-        raise httpx.RemoteProtocolError("the answer is not HTTP", request=request) from None
-
-
-def nothing_was_sent(error: httpx.HTTPError) -> bool:
-    """Whether no connection came about, so that even a request that may act only once may be sent again.
-
-    The transport calls every lost connection ``ConnectTimeout``; only the cause tells which was never made.
-    """
-    return isinstance(error, httpx.ConnectError) or isinstance(error.__cause__, aiohttp.ClientConnectorError)
-
-
-async def _send_bounded(client: httpx.AsyncClient, request: httpx.Request, *, seconds: float, max_bytes: int) -> Answer:
     async with asyncio.timeout(seconds):
         response = await client.send(request, stream=True)
         try:
@@ -80,6 +68,11 @@ async def _send_bounded(client: httpx.AsyncClient, request: httpx.Request, *, se
             return Answer(response.status_code, response.headers, bytes(body))
         finally:
             await response.aclose()
+
+
+def nothing_was_sent(error: httpx.HTTPError) -> bool:
+    """Whether no connection came about, so that even a request that may act only once may be sent again."""
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
 
 
 class _NoCookies(CookieJar):
@@ -153,8 +146,9 @@ def _httpx_errors() -> Iterator[None]:
         raise httpx.ConnectError(str(error)) from error
     except TimeoutError as error:
         raise httpx.ReadTimeout(str(error)) from error
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise httpx.ReadError(f"{type(error).__name__}: {error}") from error
+    except (aiohttp.ClientError, OSError) as error:
+        # ``from None`` and no ``str``, because aiohttp's errors show the request: its query and its headers.
+        raise httpx.ReadError(f"the answer broke off or is not HTTP: {type(error).__name__}") from None
 
 
 def is_loopback(url: str) -> bool:
