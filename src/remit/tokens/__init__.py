@@ -1,0 +1,1 @@
+"""Strict token reading, shared by everything that verifies: parse, keys, signature, claims."""

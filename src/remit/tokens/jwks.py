@@ -1,0 +1,165 @@
+"""An issuer's keys: given, asked for in process, or fetched and cached (door)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+import httpx
+import jwt
+
+from remit.errors import KeysUnavailable, SettingsInvalid, SignatureInvalid
+from remit.tokens import strict_json
+from remit.tokens.keyset import KeySet
+from remit.web import AnswerTooLarge, is_secure, send_bounded
+
+_MAX_AGE: Final = 600.0  # seconds a fetched set is fresh, whatever Cache-Control allows
+_COOL_DOWN: Final = 30.0  # seconds between two fetches, whatever happens
+_RETRY: Final = 5.0  # the same while there are no keys at all
+_STALE: Final = 3600.0  # seconds an outdated set is still used while none can be fetched
+_FETCH_SECONDS: Final = 5.0
+_FETCH_BYTES: Final = 256 * 1024
+
+_MAX_AGE_DIRECTIVE: Final = re.compile(r"(?:^|[\s,])max-age=\"?(\d{1,9})", re.IGNORECASE)
+_NOT_CACHED: Final = re.compile(r"(?:^|[\s,])no-(?:store|cache)\b", re.IGNORECASE)
+
+
+class KeySource(Protocol):
+    """Where the keys of one issuer come from."""
+
+    async def key(self, kid: str | None, alg: str, *, now: float) -> jwt.PyJWK:
+        """The key of ``kid`` for ``alg``.
+
+        Raises ``SignatureInvalid`` where there is none, ``KeysUnavailable`` where that cannot be known now.
+        """
+        ...
+
+
+class StaticKeys:
+    """Keys from a JWKS that does not change."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        try:
+            self._keys = KeySet(document)
+        except ValueError as error:
+            raise SettingsInvalid(str(error), hint="give a JWKS with a public signature key") from error
+
+    async def key(self, kid: str | None, alg: str, *, now: float) -> jwt.PyJWK:  # noqa: ARG002  as the protocol has it
+        """The key of ``kid`` for ``alg``, or ``SignatureInvalid``."""
+        return _found(self._keys.find(kid, alg))
+
+
+class LiveKeys:
+    """Keys of an issuer in this process. ``jwks`` is asked for each key, so a rotated key counts at once."""
+
+    def __init__(self, jwks: Callable[[], Mapping[str, Any]]) -> None:
+        self._jwks = jwks
+        self._document: Mapping[str, Any] | None = None
+        self._keys: KeySet | None = None
+
+    async def key(self, kid: str | None, alg: str, *, now: float) -> jwt.PyJWK:  # noqa: ARG002  as the protocol has it
+        """The key of ``kid`` for ``alg``, or ``SignatureInvalid``; ``KeysUnavailable`` where the set is no good."""
+        document = self._jwks()
+        if self._keys is None or document != self._document:
+            try:
+                self._keys = KeySet(document)
+            except ValueError as error:
+                raise KeysUnavailable("the issuer has no usable key now", detail=str(error)) from error
+            self._document = document
+        return _found(self._keys.find(kid, alg))
+
+
+class JwksClient:
+    """Keys fetched from a ``jwks_uri`` (RFC 8414 §2) and kept.
+
+    A set is fresh for ``max-age``, at most ten minutes. An unknown ``kid`` asks once more, but never sooner than
+    30 seconds after the last time; concurrent callers share one fetch. While no usable set can be fetched the
+    last one serves for another hour. A set without a usable key is an error and replaces nothing.
+
+    Raises ``SettingsInvalid`` where ``jwks_uri`` is not https (http to this machine is allowed) or ``client``
+    follows redirects: the keys come from the configured address or not at all.
+    """
+
+    def __init__(self, jwks_uri: str, *, client: httpx.AsyncClient) -> None:
+        if not is_secure(jwks_uri):
+            raise SettingsInvalid(f'jwks_uri "{jwks_uri}" is not https', hint="give the issuer's https jwks_uri")
+        if client.follow_redirects:
+            raise SettingsInvalid("keys are fetched without redirects", hint="pass a client of remit.web.http_client")
+        self._uri = jwks_uri
+        self._client = client
+        self._keys: KeySet | None = None
+        self._fetched_at = 0.0
+        self._fresh_for = 0.0
+        self._tried_at: float | None = None
+        self._trouble = ""  # what went wrong the last time, if anything did
+        self._flight: asyncio.Task[None] | None = None
+
+    async def key(self, kid: str | None, alg: str, *, now: float) -> jwt.PyJWK:
+        """The key of ``kid`` for ``alg``; fetches where that is needed and allowed."""
+        if not self._is_fresh(now):
+            await self._refresh(now)
+        key = self._usable(now).find(kid, alg)
+        if key is None:
+            await self._refresh(now)
+            key = self._usable(now).find(kid, alg)
+        if key is None and self._trouble:
+            # It may be a new key: nothing is known against the token while the set cannot be fetched.
+            raise self._unavailable()
+        return _found(key)
+
+    def _is_fresh(self, now: float) -> bool:
+        # A clock that was set back makes everything stale, never fresh for longer.
+        return self._keys is not None and 0 <= now - self._fetched_at < self._fresh_for
+
+    def _usable(self, now: float) -> KeySet:
+        if self._keys is None or now - self._fetched_at >= self._fresh_for + _STALE:
+            raise self._unavailable()
+        return self._keys
+
+    async def _refresh(self, now: float) -> None:
+        """Fetch unless that was tried a moment ago; join the fetch that is under way."""
+        if self._flight is None or self._flight.done():
+            pause = _COOL_DOWN if self._keys else _RETRY
+            if self._tried_at is not None and 0 <= now - self._tried_at < pause:
+                return
+            self._tried_at = now
+            self._flight = asyncio.create_task(self._fetch(now))
+        # Shielded: a caller that gives up does not take the keys from the others.
+        await asyncio.shield(self._flight)
+
+    async def _fetch(self, now: float) -> None:
+        request = self._client.build_request("GET", self._uri, headers={"Accept": "application/json"})
+        try:
+            answer = await send_bounded(self._client, request, seconds=_FETCH_SECONDS, max_bytes=_FETCH_BYTES)
+            if answer.status != 200:
+                raise ValueError(f"status {answer.status}")  # noqa: TRY301  every trouble ends in the same place
+            self._keys = KeySet(strict_json.loads(answer.body))
+        except (httpx.HTTPError, TimeoutError, AnswerTooLarge, ValueError) as error:
+            self._trouble = f"{type(error).__name__}: {error}"
+            return
+        self._trouble = ""
+        self._fetched_at = now
+        self._fresh_for = _fresh_seconds(answer.headers.get("cache-control", ""))
+
+    def _unavailable(self) -> KeysUnavailable:
+        return KeysUnavailable(
+            "the issuer's keys cannot be fetched now",
+            detail=f"{self._uri}: {self._trouble}",
+            hint="check that the issuer's jwks_uri answers with its public keys",
+        )
+
+
+def _fresh_seconds(cache_control: str) -> float:
+    """RFC 9111 §5.2.2, kept between the cool-down and ten minutes."""
+    if _NOT_CACHED.search(cache_control):
+        return _COOL_DOWN
+    stated = _MAX_AGE_DIRECTIVE.search(cache_control)
+    return min(max(float(stated[1]), _COOL_DOWN), _MAX_AGE) if stated else _MAX_AGE
+
+
+def _found(key: jwt.PyJWK | None) -> jwt.PyJWK:
+    if key is None:
+        raise SignatureInvalid("no trusted key of the issuer fits this token")
+    return key
