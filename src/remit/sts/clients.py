@@ -1,0 +1,107 @@
+"""Noun: the registered clients and what each may have tokens for."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
+
+from remit import oauth
+from remit.credential import Credential
+from remit.errors import SettingsInvalid
+from remit.principal import MAX_CHAIN_DEPTH
+
+#: Seconds; what a token's life is unless something makes it shorter.
+DEFAULT_LIFETIME: Final = 300
+_GRANTS: Final = frozenset({oauth.GRANT_CLIENT_CREDENTIALS, oauth.GRANT_TOKEN_EXCHANGE})
+_AUTH_METHODS: Final = frozenset({oauth.CLIENT_SECRET_BASIC, oauth.CLIENT_SECRET_POST, oauth.PRIVATE_KEY_JWT})
+_NO_SECRET: Final = bytes(32)  # no text is known that has this SHA-256
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRule:
+    """One API a client may have tokens for, by its audience, its resource URI, or both; ``audience`` goes before.
+
+    ``scopes`` are all that may ever be given, ``max_lifetime`` is in seconds. ``direct``: the client may also have
+    a token of its own here (client credentials), with no user behind it.
+    """
+
+    audience: str = ""
+    resource: str = ""
+    scopes: tuple[str, ...] = ()
+    max_lifetime: int = DEFAULT_LIFETIME
+    direct: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise SettingsInvalid("a target has neither audience nor resource")
+        if not self.scopes:
+            raise SettingsInvalid(f'target "{self.aud}" has no scopes', hint="list the scopes that may be given there")
+        if self.max_lifetime < 1:
+            raise SettingsInvalid(f'target "{self.aud}" has no lifetime')
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the target may be called in a request."""
+        return frozenset({self.audience, self.resource} - {""})
+
+    @property
+    def aud(self) -> str:
+        """What the target is called in a token."""
+        return self.audience or self.resource
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A confidential client. It proves itself by ``secret_digest`` (SHA-256) or by a key of ``jwks``.
+
+    ``subject_audiences``: what a subject token may be issued for, besides the client's own id, so that this client
+    may exchange it. ``max_depth`` bounds the actor chain of the tokens it gets. One without secret and keys cannot
+    authenticate at all.
+    """
+
+    client_id: str
+    name: str = ""
+    secret_digest: bytes = field(default=b"", repr=False)
+    jwks: Mapping[str, Any] | None = field(default=None, repr=False)
+    auth_methods: frozenset[str] = _AUTH_METHODS
+    grants: frozenset[str] = _GRANTS
+    targets: tuple[TargetRule, ...] = ()
+    subject_audiences: frozenset[str] = frozenset()
+    max_depth: int = 4
+    max_lifetime: int = DEFAULT_LIFETIME
+
+    def __post_init__(self) -> None:
+        names = [name for rule in self.targets for name in rule.names]
+        if len(set(names)) != len(names):
+            raise SettingsInvalid(f'client "{self.client_id}" has two targets of one name', hint="join the two")
+        if not 1 <= self.max_depth <= MAX_CHAIN_DEPTH:
+            raise SettingsInvalid(f'client "{self.client_id}" has a max_depth outside 1 to {MAX_CHAIN_DEPTH}')
+        if not self.grants <= _GRANTS or not self.auth_methods <= _AUTH_METHODS:
+            raise SettingsInvalid(f'client "{self.client_id}" has a grant or authentication method that is not served')
+
+    def with_secret(self, secret: Credential) -> Self:
+        """This client, proven by ``secret``. Secrets are made by machines and long, so a plain digest will do."""
+        if len(secret.reveal()) < 16:
+            raise SettingsInvalid(
+                f'the secret of client "{self.client_id}" is shorter than 16 characters',
+                hint="make one with: openssl rand -base64 32",
+            )
+        return replace(self, secret_digest=secret.digest)
+
+    @property
+    def accepted_audiences(self) -> frozenset[str]:
+        """What a subject token may be issued for so that this client may exchange it."""
+        return self.subject_audiences | {self.client_id}
+
+    def rule_for(self, name: str) -> TargetRule | None:
+        """The rule of the target that a request calls ``name``."""
+        return next((rule for rule in self.targets if name in rule.names), None)
+
+
+def check_secret(client: Client | None, secret: str) -> bool:
+    """Whether ``secret`` is the client's; takes as long for a client that does not exist or has none."""
+    expected = client.secret_digest if client is not None and client.secret_digest else _NO_SECRET
+    return hmac.compare_digest(hashlib.sha256(secret.encode()).digest(), expected)
