@@ -1,0 +1,1 @@
+"""5 · Say what happened: an intent before anything leaves, an outcome after, chained by hashes."""
