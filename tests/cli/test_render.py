@@ -167,7 +167,7 @@ STORY: list[dict[str, Any]] = [
         "url": "http://127.0.0.1:8701/orders/O1001",
         "headers": [("Authorization", "Bearer eyJhbGciOi.J9.x"), ("X-Request-ID", "01JABC")],
     },
-    {"step": "result", "status": 200, "data": {"id": "O1001"}},
+    {"step": "result", "status": 200, "data": {"id": "O1001"}, "audit_id": "01JABC"},
 ]
 
 
@@ -202,6 +202,7 @@ def test_the_story_of_a_call_shows_every_step() -> None:
         "      data  {",
         '              "id": "O1001"',
         "            }",
+        "  audit id  01JABC",
     ]
 
 

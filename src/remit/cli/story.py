@@ -27,7 +27,7 @@ def print_story(out: Console, steps: Sequence[Step]) -> None:
     ``decide``    allow, rule, reasons (texts, or objects with ``message``), obligations, revision, duration_us
     ``exchange``  request (``TokenExchangeRequest.describe()``), answer (the delegated token's claims)
     ``call``      method, url, headers (credentials are masked here again), body
-    ``result``    status, data or text, truncated; or error (``remit.cli.render.error_document``)
+    ``result``    status, data or text, truncated, audit_id; or error (``remit.cli.render.error_document``)
 
     Any other step is printed as labels and values.
     """
@@ -140,6 +140,7 @@ def _result(step: Step) -> Told:
     rows = [
         ("data", _document(step.get("data", step.get("text")))),
         ("note", "the answer was longer and has been cut" if step.get("truncated") else ""),
+        ("audit id", _text(step.get("audit_id"))),
     ]
     return _text(step.get("status")) or "ok", "bold green", rows
 
