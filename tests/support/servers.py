@@ -38,31 +38,52 @@ class Listener:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it has started (or failed to), and leaves signals to pytest."""
+    """Starts and stops without uvicorn's fixed pauses, and leaves signals to pytest."""
 
     def __init__(self, app: Any) -> None:
         super().__init__(
-            uvicorn.Config(
-                app,
-                log_level="critical",
-                access_log=False,
-                server_header=False,
-                ws="none",
-                lifespan="auto",
-                timeout_graceful_shutdown=2,
-            )
+            uvicorn.Config(app, log_level="critical", access_log=False, server_header=False, ws="none", lifespan="auto")
         )
         self.ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """From any thread. Requests under way get 2 s to end."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         try:
             await super().startup(sockets)
         finally:
             self.ready.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        if not self.should_exit:
+            await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(2):
+                while state.connections or state.tasks:
+                    await asyncio.sleep(0.002)
+        except TimeoutError:
+            for task in state.tasks:
+                task.cancel()
+        await self.lifespan.shutdown()
 
 
 @asynccontextmanager
@@ -75,7 +96,7 @@ async def serving(app: Any, listener: Listener | None = None) -> AsyncIterator[s
     try:
         yield listener.url
     finally:
-        server.should_exit = True
+        server.stop()
         await task
         listener.socket.close()
 
@@ -91,7 +112,7 @@ def serving_in_thread(app: Any, listener: Listener | None = None) -> Iterator[st
         assert server.ready.wait(10), "the server did not start within 10 s"
         yield listener.url
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join(10)
         listener.socket.close()
     assert not thread.is_alive(), "the server did not stop within 10 s"
