@@ -70,7 +70,8 @@ def bearer_token(headers: Headers, query: bytes = b"") -> UnverifiedToken:
     Raises ``TokenMissing`` where there is none, ``TokenMalformed`` where there are several or one in the query
     (RFC 6750 §2: "Clients MUST NOT use more than one method"; RFC 9700 §4.3.2 forbids the query).
     """
-    if query and any(name == b"access_token" for name, _ in parse_qsl(query, keep_blank_values=True)):
+    # As text: of bytes, parse_qsl refuses what is not ASCII once it is decoded.
+    if query and any(name == "access_token" for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)):
         raise TokenMalformed("a token in the query is not accepted")
     values: Sequence[bytes] = [value for name, value in headers if name == b"authorization"]
     if len(values) > 1:
