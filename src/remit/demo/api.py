@@ -210,7 +210,8 @@ class JournalMiddleware:
         self._app = app
         self._journal = journal
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Note the request, then pass it on."""
         if scope["type"] == "http":
             request = Request(scope)
             claims = delegation_of(request).claims

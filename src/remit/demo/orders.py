@@ -100,6 +100,7 @@ class _Orders:
         self._repeats = Repeats()
 
     async def list_orders(self, request: Request) -> Response:
+        """Orders, oldest first."""
         require(request, scopes=[READ], actor=self._agents)
         status = request.query_params.get("status")
         if status is not None:
@@ -108,10 +109,12 @@ class _Orders:
         return json_response({"orders": [self._book.shown(order) for order in orders]})
 
     async def get_order(self, request: Request) -> Response:
+        """One order."""
         require(request, scopes=[READ], actor=self._agents)
         return json_response(self._book.shown(self._book.get(request.path_params["order_id"])))
 
     async def refund_order(self, request: Request) -> Response:
+        """Give money back, in the name of the user the token is for; once per ``Idempotency-Key``."""
         delegation = require(request, scopes=[REFUND], actor=self._agents)
         order = self._book.get(request.path_params["order_id"])
         document = await json_object(request)

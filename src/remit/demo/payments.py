@@ -73,6 +73,7 @@ class _Payment:
 
     @property
     def status(self) -> str:
+        """authorized, voided, captured, partially_refunded or refunded."""
         if self.order.status in _UNCAPTURED:
             return _UNCAPTURED[self.order.status]
         if self.refunded == 0:
@@ -80,6 +81,7 @@ class _Payment:
         return "refunded" if self.refunded == self.order.total else "partially_refunded"
 
     def to_json(self) -> dict[str, Any]:
+        """The payment as the API shows it."""
         return {
             "id": self.order.payment_id,
             "order_id": self.order.id,
@@ -105,16 +107,19 @@ class _Payments:
         self._repeats = Repeats()
 
     async def list_payments(self, request: Request) -> Response:
+        """Payments, of one order where it is named."""
         require(request, scopes=[READ], actor=self._readers)
         order_id = request.query_params.get("order_id")
         found = (payment for payment in self._payments.values() if order_id in {None, payment.order.id})
         return json_response({"payments": [payment.to_json() for payment in islice(found, limit_of(request))]})
 
     async def get_payment(self, request: Request) -> Response:
+        """One payment."""
         require(request, scopes=[READ], actor=self._readers)
         return json_response(self._payment(request).to_json())
 
     async def refund_payment(self, request: Request) -> Response:
+        """Give money back; once per ``Idempotency-Key``."""
         delegation = require(request, scopes=[REFUND], actor=_ORDERS_API)
         payment = self._payment(request)
         document = await json_object(request)
