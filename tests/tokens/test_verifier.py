@@ -301,6 +301,20 @@ def test_a_claim_that_is_required_besides_must_be_there() -> None:
     assert verify(IDP.mint(txn="t"), expect=expect).txn == "t"
 
 
+def test_a_required_claim_that_is_null_is_missing() -> None:
+    expect = Expectation(frozenset({AUDIENCE}), required=frozenset({"groups"}))
+    with pytest.raises(errors.ClaimInvalid):
+        verify(IDP.mint(groups=None), expect=expect)
+
+
+def test_a_token_of_the_wrong_type_or_issuer_or_algorithm_asks_for_no_key() -> None:
+    by, keys = counted()
+    for text in (IDP.mint(header={"typ": "JWT"}), IDP.mint(iss="https://rogue.example"), IDP.mint(key=RS256)):
+        with pytest.raises(errors.TokenInvalid):
+            verify(text, by=by)
+    assert keys.asked == 0
+
+
 def test_a_weak_rsa_key_is_no_key() -> None:
     weak = rs256_key("weak", 1024)
     with pytest.raises(errors.SettingsInvalid):

@@ -64,6 +64,7 @@ class _Answer:
         self.started = False
 
     async def send(self, message: Message) -> None:
+        """Pass the message on."""
         self.started = True
         await self._send(message)
 

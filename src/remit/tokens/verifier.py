@@ -129,13 +129,14 @@ def _check_expected(verified: VerifiedToken, expect: Expectation, now: float) ->
 
 
 class _Memory:
-    """Tokens whose signature was verified, by SHA-256 of their text; the least recently used go first."""
+    """Tokens whose signature was verified, by SHA-256 of their text."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._entries: OrderedDict[bytes, tuple[float, VerifiedToken]] = OrderedDict()
 
     def recall(self, digest: bytes, now: float) -> VerifiedToken | None:
+        """The token of that digest, while its signature need not be verified again."""
         entry = self._entries.get(digest)
         if entry is None:
             return None
@@ -148,6 +149,7 @@ class _Memory:
         return verified
 
     def keep(self, digest: bytes, verified: VerifiedToken, now: float) -> None:
+        """Remember a verified token; the one unused for longest makes room."""
         self._entries[digest] = (now, verified)
         self._entries.move_to_end(digest)
         while len(self._entries) > self._size:
