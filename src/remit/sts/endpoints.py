@@ -50,12 +50,12 @@ class RequestTooSlow(InvalidRequest):
     status = 408
 
 
-def routes(sts: SecurityTokenService, clients: Mapping[str, Client], clock: Clock) -> list[Route]:
+def routes(sts: SecurityTokenService, clock: Clock) -> list[Route]:
     """All routes of the token service, at the paths that its issuer's own path asks for."""
     path = urlsplit(sts.issuer).path.rstrip("/")
-    metadata = metadata_document(sts.issuer, clients)
+    metadata = metadata_document(sts.issuer, sts.clients)
     audiences = frozenset({sts.issuer, metadata["token_endpoint"]})
-    token = _TokenEndpoint(sts, ClientAuthenticator(clients, audiences, clock))
+    token = _TokenEndpoint(sts, ClientAuthenticator(sts.clients, audiences, clock))
     document = _Document(lambda: metadata, _NO_STORE)
     well_known = {
         oauth.WELL_KNOWN_AUTHORIZATION_SERVER + path,  # RFC 8414 §3.1

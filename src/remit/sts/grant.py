@@ -7,6 +7,7 @@ so the endpoint and a caller in this process use the same code.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any, Final
 
 from remit import oauth
@@ -39,11 +40,15 @@ _SERVED: Final = frozenset({oauth.GRANT_CLIENT_CREDENTIALS, oauth.GRANT_TOKEN_EX
 
 
 class SecurityTokenService:
-    """Issues access tokens under the name ``issuer``. Its own tokens are the only subject and actor tokens it takes."""
+    """Issues access tokens under the name ``issuer`` to ``clients`` (by client id).
 
-    def __init__(self, issuer: str, keys: KeyRing, clock: Clock) -> None:
+    Its own tokens are the only subject and actor tokens it takes.
+    """
+
+    def __init__(self, issuer: str, keys: KeyRing, clients: Mapping[str, Client], clock: Clock) -> None:
         self.issuer = issuer
         self.keys = keys
+        self.clients = clients
         self._clock = clock
         own = TrustedIssuer(issuer, frozenset({keys.signing_key.algorithm}), LiveKeys(keys.jwks))
         self._verifier = TokenVerifier([own], max_bytes=_MAX_TOKEN_BYTES)
