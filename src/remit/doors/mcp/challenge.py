@@ -1,0 +1,94 @@
+"""Rule: how a request shows its token, and what it is told when it does not (RFC 6750, RFC 9728).
+
+A token is read from exactly one ``Authorization: Bearer`` header, never from the query or the body: URLs are
+logged. Descriptions are fixed sentences by error code, so nothing a caller sent comes back in a header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from remit.credential import UnverifiedToken
+from remit.errors import AuthenticationError, TokenMissing
+from remit.oauth import WELL_KNOWN_PROTECTED_RESOURCE, format_scope
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)  # RFC 6750 §2.1
+_MAX_QUERY_FIELDS: Final = 100
+
+_DESCRIPTIONS: Final[Mapping[str, str]] = {
+    "token_malformed": "the access token cannot be read",
+    "signature_invalid": "the access token is not signed by a trusted key",
+    "issuer_untrusted": "the access token is from an issuer that is not accepted here",
+    "audience_mismatch": "the access token is not for this server",
+    "token_expired": "the access token has expired",
+    "token_not_yet_valid": "the access token is not valid yet",
+    "token_type_mismatch": "the access token is of another kind",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One refusal: the status, the RFC 6750 §3.1 error (empty where no token was sent) and the scopes to ask for."""
+
+    status: int
+    error: str = ""
+    description: str = ""
+    scopes: tuple[str, ...] = ()
+
+    def header(self, metadata_url: str) -> str:
+        """The ``WWW-Authenticate`` value (RFC 6750 §3, RFC 9728 §5.1)."""
+        parts = {
+            "error": self.error,
+            "error_description": self.description,
+            "scope": format_scope(self.scopes),
+            "resource_metadata": metadata_url,
+        }
+        return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
+
+
+def read_bearer(authorization: list[str], query: bytes) -> UnverifiedToken | Challenge:
+    """The token of a request, or what to answer. Scopes are left to the caller to add.
+
+    Another scheme counts as no token at all (RFC 6750 §3.1: no error code then); several ways or headers at
+    once, and a token in the query, are ``invalid_request``.
+    """
+    if _names_token(query):
+        return Challenge(400, "invalid_request", "send the access token in the Authorization header only")
+    if len(authorization) > 1:
+        return Challenge(400, "invalid_request", "send one Authorization header only")
+    if not authorization or authorization[0].split(" ", 1)[0].lower() != "bearer":
+        return Challenge(401)
+    if not (match := _BEARER.fullmatch(authorization[0])):
+        return Challenge(401, "invalid_token", _DESCRIPTIONS["token_malformed"])
+    return UnverifiedToken(match[1])
+
+
+def _names_token(query: bytes) -> bool:
+    try:
+        fields = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
+    except ValueError:  # more fields than anybody needs
+        return True
+    return any(name == "access_token" for name, _ in fields)
+
+
+def challenge_for(error: AuthenticationError, scopes: tuple[str, ...]) -> Challenge:
+    """What a token that was not accepted is told. Says which rule it broke, never what it held."""
+    if isinstance(error, TokenMissing):
+        return Challenge(401, scopes=scopes)
+    description = _DESCRIPTIONS.get(error.code, "the access token is not accepted")
+    return Challenge(401, "invalid_token", description, scopes)
+
+
+def metadata_path(resource: str) -> str:
+    """Path of the metadata: the well-known name before the resource's own path (RFC 9728 §3.1)."""
+    return WELL_KNOWN_PROTECTED_RESOURCE + urlsplit(resource).path.rstrip("/")
+
+
+def metadata_url(resource: str) -> str:
+    """Where the resource's metadata are."""
+    parts = urlsplit(resource)
+    return f"{parts.scheme}://{parts.netloc}{metadata_path(resource)}"

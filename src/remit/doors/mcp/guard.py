@@ -1,0 +1,167 @@
+"""Path: what an HTTP request must pass before the MCP SDK sees it.
+
+1. it names this server in ``Host``, and no strange ``Origin``;
+2. it shows exactly one bearer token, in the header;
+3. the bridge knows who that is;
+4. the token has the scopes that every use of this server needs;
+5. it is a POST (nothing is ever pushed to a client that did not ask, so there is no GET stream to open);
+6. its body is within bounds;
+7. the token has the scopes of the tool it calls, unless that tool is hidden from the caller.
+
+Steps 4 and 7 exist to answer 403 with the scopes to ask for, which only HTTP can do; the tool is read from the
+body, whatever the headers say. What is allowed is decided by the bridge, which verifies the same token again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from remit.credential import UnverifiedToken
+from remit.doors.mcp.admitted import ADMITTED, Admitted, read_message
+from remit.doors.mcp.challenge import Challenge, challenge_for, read_bearer
+from remit.doors.mcp.contract import CallPath
+from remit.doors.mcp.hosts import AllowedHosts
+from remit.errors import AuthenticationError, KeysUnavailable
+from remit.principal import Caller
+
+DOOR: Final = "mcp-http"
+_BODY_SECONDS: Final = 30.0
+_RETRY_SECONDS: Final = 5
+
+
+class _Refused(Exception):
+    """Ends the path with this response."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+class Guard:
+    """ASGI middleware in front of the MCP endpoint. ``metadata_url`` goes into every challenge."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        bridge: CallPath,
+        *,
+        hosts: AllowedHosts,
+        metadata_url: str,
+        baseline_scopes: tuple[str, ...],
+        max_body_bytes: int,
+    ) -> None:
+        self._app = app
+        self._bridge = bridge
+        self._hosts = hosts
+        self._metadata_url = metadata_url
+        self._baseline = baseline_scopes
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through, or answer it."""
+        try:
+            admitted, body = await self._admit(scope, receive)
+        except _Refused as refused:
+            await refused.response(scope, receive, send)
+            return
+        await self._app({**scope, ADMITTED: admitted}, _replay(body, receive), send)
+
+    async def _admit(self, scope: Scope, receive: Receive) -> tuple[Admitted, bytes]:
+        headers = Headers(scope=scope)
+        self._check_origin(headers)  # 1
+        token = self._read_token(headers, scope["query_string"])  # 2
+        caller = await self._identify(token)  # 3
+        self._check_scopes(caller, self._baseline)  # 4
+        if scope["method"] != "POST":  # 5
+            raise _refused(405, "method_not_allowed", "only POST is served here", {"Allow": "POST"})
+        body = await self._read_body(headers, receive)  # 6
+        admitted = Admitted(token, caller, read_message(body))
+        await self._check_tool_scopes(admitted)  # 7
+        return admitted, body
+
+    def _check_origin(self, headers: Headers) -> None:
+        if not self._hosts.admits_host(headers.getlist("host")):
+            raise _refused(421, "misdirected_request", "this server does not go by that Host")
+        if not self._hosts.admits_origin(headers.getlist("origin")):
+            raise _refused(403, "origin_refused", "pages of that Origin may not call this server")
+
+    def _read_token(self, headers: Headers, query: bytes) -> UnverifiedToken:
+        token = read_bearer(headers.getlist("authorization"), query)
+        if isinstance(token, Challenge):
+            raise self._challenged(Challenge(token.status, token.error, token.description, self._baseline))
+        return token
+
+    async def _identify(self, token: UnverifiedToken) -> Caller:
+        try:
+            return await self._bridge.identify(token)
+        except KeysUnavailable as error:
+            headers = {"Retry-After": str(_RETRY_SECONDS)}
+            raise _refused(503, "temporarily_unavailable", "tokens cannot be verified right now", headers) from error
+        except AuthenticationError as error:
+            raise self._challenged(challenge_for(error, self._baseline)) from error
+
+    def _check_scopes(self, caller: Caller, needed: tuple[str, ...]) -> None:
+        """Raise 403 naming all of ``needed`` (and the baseline: clients ask for exactly what is named)."""
+        if not set(needed) <= set(caller.principal.scopes):
+            scopes = tuple(dict.fromkeys((*self._baseline, *needed)))
+            raise self._challenged(
+                Challenge(403, "insufficient_scope", "the access token lacks scopes this needs", scopes)
+            )
+
+    async def _read_body(self, headers: Headers, receive: Receive) -> bytes:
+        declared = headers.get("content-length", "0")
+        if not declared.isdecimal() or int(declared) > self._max_body_bytes:
+            raise self._too_large()
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                return await self._received(receive)
+        except TimeoutError as error:
+            raise _refused(408, "request_timeout", f"the body took longer than {_BODY_SECONDS:.0f} s") from error
+
+    async def _received(self, receive: Receive) -> bytes:
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _refused(400, "invalid_request", "the body ended early")
+            body += message.get("body", b"")
+            if len(body) > self._max_body_bytes:
+                raise self._too_large()
+            if not message.get("more_body", False):
+                return bytes(body)
+
+    async def _check_tool_scopes(self, admitted: Admitted) -> None:
+        name = admitted.called_tool
+        needed = self._bridge.scopes_for(name) if name else ()
+        if set(needed) <= set(admitted.caller.principal.scopes):
+            return
+        # A challenge would tell a hidden tool from an unknown one, so only those the caller may see get it.
+        if any(tool.name == name for tool in await self._bridge.visible_tools(DOOR, admitted.token)):
+            self._check_scopes(admitted.caller, needed)
+
+    def _too_large(self) -> _Refused:
+        return _refused(413, "request_too_large", f"the body is larger than {self._max_body_bytes} bytes")
+
+    def _challenged(self, challenge: Challenge) -> _Refused:
+        headers = {"WWW-Authenticate": challenge.header(self._metadata_url)}
+        return _refused(challenge.status, challenge.error or "unauthorized", challenge.description, headers)
+
+
+def _refused(status: int, error: str, description: str, headers: dict[str, str] | None = None) -> _Refused:
+    content = {"error": error, "error_description": description} if description else {"error": error}
+    return _Refused(JSONResponse(content, status, {**(headers or {}), "Cache-Control": "no-store"}))
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """``receive`` for the app: the body that was read, then whatever follows (the client going away)."""
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replayed

@@ -1,0 +1,117 @@
+"""Door: MCP over Streamable HTTP: the endpoint behind its guard, and the metadata that says who issues tokens.
+
+No session is kept: any process that serves the same settings can answer any request.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from mcp.server.auth.routes import cors_middleware
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from remit.clock import Clock
+from remit.credential import UnverifiedToken
+from remit.doors.mcp.admitted import ADMITTED, Admitted
+from remit.doors.mcp.cancellation import CancellableCalls
+from remit.doors.mcp.challenge import metadata_path, metadata_url
+from remit.doors.mcp.contract import CallPath
+from remit.doors.mcp.guard import DOOR, Guard
+from remit.doors.mcp.hosts import AllowedHosts
+from remit.doors.mcp.server import RequestContext, ToolServer
+from remit.errors import SettingsInvalid
+from remit.oauth import WELL_KNOWN_PROTECTED_RESOURCE
+from remit.web import is_secure
+
+_METADATA_SECONDS: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class McpHttpSettings:
+    """Where this server is and whom it listens to.
+
+    ``resource`` is the URL clients connect to, and this server's identifier in tokens and metadata (RFC 9728 §1.2);
+    ``issuers`` are who may issue tokens for it, spelled exactly as they spell themselves; ``baseline_scopes`` are
+    those without which no request is served; hosts and origins are allowed besides this machine's and the
+    resource's own. Raises ``SettingsInvalid``.
+    """
+
+    resource: str
+    issuers: tuple[str, ...]
+    baseline_scopes: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    max_body_bytes: int = 1 << 20
+
+    def __post_init__(self) -> None:
+        if not is_secure(self.resource) or urlsplit(self.resource).query:
+            raise SettingsInvalid("the resource is not an https URL without query and fragment", where="resource")
+        if not self.issuers:
+            raise SettingsInvalid("no issuer is named, so nobody could get a token", where="issuers")
+
+    def metadata(self) -> dict[str, Any]:
+        """The protected resource metadata (RFC 9728 §2)."""
+        document: dict[str, Any] = {
+            "resource": self.resource,
+            "authorization_servers": list(self.issuers),
+            "bearer_methods_supported": ["header"],
+            "resource_name": "remit",
+        }
+        return {**document, "scopes_supported": list(self.baseline_scopes)} if self.baseline_scopes else document
+
+
+class HttpDoor:
+    """The MCP endpoint as routes for a Starlette app, which must keep ``running()`` open while it serves."""
+
+    def __init__(
+        self, bridge: CallPath, settings: McpHttpSettings, clock: Clock, *, progress_interval: float = 1.0
+    ) -> None:
+        self._server = ToolServer(bridge, DOOR, _token_of, clock, progress_interval=progress_interval)
+        self._sessions = StreamableHTTPSessionManager(
+            self._server.sdk, stateless=True, max_request_body_size=settings.max_body_bytes
+        )
+        guard = Guard(
+            CancellableCalls(StreamableHTTPASGIApp(self._sessions)),
+            bridge,
+            hosts=AllowedHosts.of(settings.resource, settings.allowed_hosts, settings.allowed_origins),
+            metadata_url=metadata_url(settings.resource),
+            baseline_scopes=settings.baseline_scopes,
+            max_body_bytes=settings.max_body_bytes,
+        )
+        self.routes: list[BaseRoute] = [
+            Route(urlsplit(settings.resource).path or "/", endpoint=guard),
+            *_metadata_routes(settings),
+        ]
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """What must be open while requests are served; for the app's lifespan. Can be entered once."""
+        return self._sessions.run()
+
+    async def notify_tools_changed(self) -> None:
+        """Tell the clients that listen; those of the handshake era ask again when they like."""
+        await self._server.notify_tools_changed()
+
+
+def _metadata_routes(settings: McpHttpSettings) -> list[BaseRoute]:
+    """At the path RFC 9728 §3.1 derives from the resource, and at the root, where some clients only look."""
+    document = settings.metadata()
+    headers = {"Cache-Control": f"public, max-age={_METADATA_SECONDS}"}
+
+    async def metadata(_request: Request) -> Response:
+        return JSONResponse(document, headers=headers)
+
+    paths = dict.fromkeys((metadata_path(settings.resource), WELL_KNOWN_PROTECTED_RESOURCE))
+    methods = ["GET", "OPTIONS"]
+    return [Route(path, endpoint=cors_middleware(metadata, methods), methods=methods) for path in paths]
+
+
+async def _token_of(ctx: RequestContext) -> UnverifiedToken | None:
+    """The token of this very request, as the guard left it; none if the guard did not run."""
+    admitted = ctx.request.scope.get(ADMITTED) if isinstance(ctx.request, Request) else None
+    return admitted.token if isinstance(admitted, Admitted) else None

@@ -1,0 +1,105 @@
+"""Rule: what the agent reads. The one place where errors and answers become words of the protocol.
+
+Of an error the agent sees ``message``, ``code``, the audit id and a fixed sentence of help; ``detail`` and
+``hint`` are for the trail and the operator and never pass here. A refusal is a result with ``isError``, which the
+model reads; faults of the protocol (an unknown tool, nobody signed in) are JSON-RPC errors, which the host reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mcp import MCPError
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, CallToolResult, TextContent
+
+from remit.bridge import CallResult
+from remit.errors import AuthenticationError, RemitError
+
+#: The key of a result's ``_meta`` that names the call in the audit trail.
+AUDIT_ID: Final = "remit/audit_id"
+
+_MAX_MESSAGE: Final = 2000
+_MAX_NAME: Final = 64
+
+_OPERATOR = "Nothing you can mend: give the operator the audit id."
+_MAYBE_DONE = "The API may have acted all the same: look before you repeat it."
+_SIGN_IN = "The person has to sign in again."
+
+_HELP: Final[Mapping[str, str]] = {
+    "access_denied": "Do not repeat it unchanged: ask for less, or tell the person what was refused and why.",
+    "policy_failed": "Nothing was called. " + _OPERATOR,
+    "insufficient_scope": "The person has to sign in again and grant the scopes this tool needs.",
+    "invalid_arguments": "Mend the arguments by the tool's input schema and call again.",
+    "exchange_refused": "Nothing was called. " + _OPERATOR,
+    "exchange_unavailable": "Nothing was called. Try again in a minute.",
+    "exchange_invalid": "Nothing was called. " + _OPERATOR,
+    "delegation_not_expressed": "Nothing was called. " + _OPERATOR,
+    "downstream_refused": "The API refused: check the values before you call again, and do not repeat it unchanged.",
+    "downstream_failed": "The API failed. " + _MAYBE_DONE,
+    "downstream_unavailable": "The API did not answer. " + _MAYBE_DONE,
+    "response_unusable": "The API acted, but its answer cannot be used: ask for less if the tool can.",
+    "audit_unavailable": "Nothing was called. Try again in a minute.",
+    "keys_unavailable": "Try again in a minute.",
+}
+
+
+def answered(answer: CallResult, *, any_json: bool) -> CallToolResult:
+    """A call's result, as text and as structured content.
+
+    ``any_json``: whether this revision lets structured content be any JSON value (2026-07-28); older ones want
+    an object, so anything else is wrapped as ``{"result": …}``. No data at all gives no structured content.
+    """
+    data = answer.result.data
+    structured = data if any_json or data is None or isinstance(data, dict) else {"result": data}
+    return CallToolResult(
+        content=[TextContent(type="text", text=answer.result.text)],
+        structured_content=structured,
+        _meta={AUDIT_ID: answer.call_id},
+    )
+
+
+def refusal(error: RemitError) -> CallToolResult:
+    """An error as a result the model reads: why, which code, which audit id, what would help."""
+    facts = _facts(error)
+    lines = [f"{_sentence(facts['message'])} {facts['help']}", f"code: {facts['code']}"]
+    if error.call_id:
+        lines.append(f"audit id: {error.call_id}")
+    return CallToolResult(
+        content=[TextContent(type="text", text="\n".join(lines))],
+        structured_content={"error": facts},
+        is_error=True,
+        _meta={AUDIT_ID: error.call_id} if error.call_id else None,
+    )
+
+
+def unknown_tool(name: str) -> MCPError:
+    """Unknown and hidden tools give this, to the byte: no audit id, no code."""
+    shown = name if len(name) <= _MAX_NAME else name[:_MAX_NAME] + "…"
+    return MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {_printable(shown)}")
+
+
+def protocol_fault(error: RemitError) -> MCPError:
+    """An error where no result can be given: nobody is signed in, or a list cannot be made."""
+    code = INVALID_REQUEST if isinstance(error, AuthenticationError) else INTERNAL_ERROR
+    facts = _facts(error)
+    return MCPError(code=code, message=facts["message"], data={"error": facts})
+
+
+def _facts(error: RemitError) -> dict[str, Any]:
+    fallback = _SIGN_IN if isinstance(error, AuthenticationError) else _OPERATOR
+    facts = {
+        "code": error.code,
+        "message": _printable(error.message[:_MAX_MESSAGE]),
+        "help": _HELP.get(error.code, fallback),
+    }
+    return {**facts, "audit_id": error.call_id} if error.call_id else facts
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def _printable(text: str) -> str:
+    """No control or invisible formatting characters reach the reader, whoever wrote the text."""
+    return "".join(character if character.isprintable() else " " for character in text)

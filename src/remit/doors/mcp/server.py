@@ -1,0 +1,188 @@
+"""Door: the MCP server behind both transports: list, call, progress, change notices.
+
+A server belongs to exactly one door and knows one way to its caller's token (``token_of``), so a call over HTTP
+cannot fall back to the token of a stdio session. The token goes to the bridge unread; the bridge verifies it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, TypeAlias, TypeVar
+
+import anyio
+from mcp.server import Server
+from mcp.server.caching import CacheHint
+from mcp.server.context import ServerRequestContext
+from mcp.server.subscriptions import (
+    SUBSCRIPTION_ID_META_KEY,
+    InMemorySubscriptionBus,
+    ListenHandler,
+    ToolsListChanged,
+)
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from remit import __version__
+from remit.bridge import ToolCall
+from remit.clock import Clock
+from remit.credential import UnverifiedToken
+from remit.doors.mcp.arguments import check_bounds
+from remit.doors.mcp.contract import CallPath
+from remit.doors.mcp.listing import listed
+from remit.doors.mcp.rendering import answered, protocol_fault, refusal, unknown_tool
+from remit.errors import AuthenticationError, InternalError, RemitError, ToolUnknown
+
+logger = logging.getLogger(__name__)
+
+RequestContext: TypeAlias = ServerRequestContext[Any, Any]
+#: How a door finds the token of the request it is serving; ``None`` where there is none.
+TokenOf: TypeAlias = Callable[[RequestContext], Awaitable[UnverifiedToken | None]]
+_T = TypeVar("_T")
+
+INSTRUCTIONS: Final = (
+    "These tools act on behalf of the signed-in user, with that user's rights. A refusal names a code, the reason, "
+    "what would help and an audit id: tell the user, and do not repeat a denied call unchanged."
+)
+#: A tool name longer than this is no tool's; it is not even looked up.
+MAX_NAME: Final = 128
+_MAX_LABEL: Final = 128
+_DISCOVER_TTL_MS: Final = 300_000
+
+
+class ToolServer:
+    """Serves the bridge's tools over whatever transport ``sdk`` is run on.
+
+    ``progress_interval``: seconds between two progress notices of a slow call, where the client asked for any.
+    """
+
+    def __init__(
+        self, bridge: CallPath, door: str, token_of: TokenOf, clock: Clock, *, progress_interval: float = 1.0
+    ) -> None:
+        self._bridge = bridge
+        self._door = door
+        self._token_of = token_of
+        self._clock = clock
+        self._progress_interval = progress_interval
+        self._changes = InMemorySubscriptionBus()
+        self._listen = ListenHandler(self._changes)
+        self.sdk: Server[Any] = Server(
+            "remit",
+            version=__version__,
+            title="remit",
+            instructions=INSTRUCTIONS,
+            cache_hints={"server/discover": CacheHint(ttl_ms=_DISCOVER_TTL_MS)},
+            # Without this hook the SDK runs the whole list before each call, to look for `x-mcp-header`
+            # (python-sdk #3565). No tool has that: it would show hidden tools and put arguments into proxy logs.
+            get_tool_input_schema=lambda _name: None,
+            on_list_tools=self._list_tools,
+            on_call_tool=self._call_tool,
+            on_subscriptions_listen=self._serve_changes,
+        )
+
+    async def notify_tools_changed(self) -> None:
+        """Tell the clients that listen that the list of tools is another one."""
+        await self._changes.publish(ToolsListChanged())
+
+    async def _list_tools(self, ctx: RequestContext, params: PaginatedRequestParams | None) -> ListToolsResult:
+        try:
+            with _only_known_errors():
+                tools = await self._bridge.visible_tools(self._door, await self._token_of(ctx))
+        except RemitError as error:
+            raise protocol_fault(error) from error
+        return listed(tools, params.cursor if params else None, any_json=_any_json(ctx))
+
+    async def _call_tool(self, ctx: RequestContext, params: CallToolRequestParams) -> CallToolResult:
+        try:
+            with _only_known_errors():
+                call = await self._tool_call(ctx, params)
+                answer = await self._with_progress(ctx, call.name, self._bridge.call(call))
+        except ToolUnknown as error:
+            raise unknown_tool(params.name) from error
+        except AuthenticationError as error:
+            raise protocol_fault(error) from error
+        except RemitError as error:
+            return refusal(error)
+        return answered(answer, any_json=_any_json(ctx))
+
+    async def _tool_call(self, ctx: RequestContext, params: CallToolRequestParams) -> ToolCall:
+        if len(params.name) > MAX_NAME:
+            raise ToolUnknown("no tool has so long a name")
+        arguments = params.arguments or {}
+        check_bounds(arguments)
+        return ToolCall(
+            door=self._door,
+            token=await self._token_of(ctx),
+            name=params.name,
+            arguments=arguments,
+            request_id=str(ctx.request_id)[:_MAX_LABEL],
+            client=_client_label(ctx),
+        )
+
+    async def _with_progress(self, ctx: RequestContext, name: str, call: Awaitable[_T]) -> _T:
+        """Await ``call`` and meanwhile say that it is still running, if the client asked to be told."""
+        if not ctx.meta or "progress_token" not in ctx.meta:
+            return await call
+        telling = asyncio.create_task(self._tell_progress(ctx, name))
+        try:
+            return await call
+        finally:
+            telling.cancel()
+
+    async def _tell_progress(self, ctx: RequestContext, name: str) -> None:
+        told = 0
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # the client has left
+            while True:
+                await asyncio.sleep(self._progress_interval)
+                told += 1
+                await ctx.session.report_progress(told, None, f"waiting for {name}")
+
+    async def _serve_changes(
+        self, ctx: RequestContext, params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        """Keep a stream of change notices open, no longer than the token it was opened with is good for."""
+        try:
+            with _only_known_errors():
+                caller = await self._bridge.identify(await self._token_of(ctx))
+        except RemitError as error:
+            raise protocol_fault(error) from error
+        with anyio.move_on_after(max(0.0, caller.principal.expires_at - self._clock.now())):
+            return await self._listen(ctx, params)
+        return SubscriptionsListenResult(_meta={SUBSCRIPTION_ID_META_KEY: ctx.request_id})
+
+
+@contextmanager
+def _only_known_errors() -> Iterator[None]:
+    """Let only leaves of ``RemitError`` out: the SDK would show the agent the text of any other exception."""
+    try:
+        yield
+    except InternalError as error:
+        logger.exception("internal error in call %s", error.call_id or "(none)")
+        raise
+    except RemitError:
+        raise
+    except Exception as error:
+        logger.exception("internal error before or after the bridge")
+        raise InternalError("something went wrong on this side") from error
+
+
+def _any_json(ctx: RequestContext) -> bool:
+    return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def _client_label(ctx: RequestContext) -> str:
+    """What the client calls itself. Self-reported: for the trail, never for a decision."""
+    client = ctx.session.client_params
+    if client is None:
+        return ""
+    label = f"{client.client_info.name[:_MAX_LABEL]}/{client.client_info.version[:_MAX_LABEL]}"
+    return "".join(character for character in label if character.isprintable())[:_MAX_LABEL]

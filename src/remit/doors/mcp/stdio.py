@@ -1,0 +1,65 @@
+"""Door: MCP over standard input and output, for a client that starts this process itself.
+
+The subject token is asked for anew for every request, so it may be renewed while the process runs. Who calls is
+verified and decided exactly as over HTTP. Nothing but the protocol goes to standard output: the SDK keeps that
+descriptor to itself while serving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from mcp.server import NotificationOptions
+from mcp.server.session import ServerSession
+from mcp.server.stdio import stdio_server
+from mcp_types import NotificationParams
+
+from remit.clock import Clock
+from remit.credential import UnverifiedToken
+from remit.doors.mcp.contract import CallPath
+from remit.doors.mcp.server import RequestContext, ToolServer
+
+DOOR: Final = "mcp-stdio"
+
+
+class StdioDoor:
+    """One client on this process's standard input and output.
+
+    ``subject_token`` gives the signed-in user's token, or ``None`` when nobody is signed in.
+    """
+
+    def __init__(
+        self,
+        bridge: CallPath,
+        subject_token: Callable[[], Awaitable[UnverifiedToken | None]],
+        clock: Clock,
+        *,
+        progress_interval: float = 1.0,
+    ) -> None:
+        self._subject_token = subject_token
+        self._server = ToolServer(bridge, DOOR, self._token_of, clock, progress_interval=progress_interval)
+        self._session: ServerSession | None = None
+        self._server.sdk.add_notification_handler(
+            "notifications/initialized", NotificationParams, self._remember_session
+        )
+
+    async def serve(self) -> None:
+        """Serve until the client closes its end. Calls under way are then cancelled."""
+        sdk = self._server.sdk
+        options = sdk.create_initialization_options(NotificationOptions(tools_changed=True))
+        async with stdio_server() as (read, write):
+            await sdk.run(read, write, options)
+
+    async def notify_tools_changed(self) -> None:
+        """Tell the client that the list of tools is another one, in the way of its era."""
+        await self._server.notify_tools_changed()
+        if self._session is not None:
+            await self._session.send_tool_list_changed()
+
+    async def _token_of(self, _ctx: RequestContext) -> UnverifiedToken | None:
+        return await self._subject_token()
+
+    async def _remember_session(self, ctx: RequestContext, _params: NotificationParams) -> None:
+        """Only clients of the handshake era say this; they are told of changes without asking."""
+        self._session = ctx.session
