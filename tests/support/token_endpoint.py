@@ -104,7 +104,7 @@ async def token_endpoint(
     mode: Mode = Mode.ISSUES, answer: dict[str, Any] | None = None
 ) -> AsyncIterator[FakeTokenEndpoint]:
     """Serve one in this event loop."""
-    fake = FakeTokenEndpoint(mode, answer or {})
+    fake = FakeTokenEndpoint(mode, dict(answer or {}))
     closing = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
