@@ -65,7 +65,7 @@ class World:
     sts: SecurityTokenService = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sts = SecurityTokenService(self.issuer, self.keys, self.clients, self.clock)
+        self.sts = SecurityTokenService(self.issuer, self.keys, self.clock, self.clients)
 
     @property
     def now(self) -> int:

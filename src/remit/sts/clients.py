@@ -98,7 +98,7 @@ class Client:
 
     def rule_for(self, name: str) -> TargetRule | None:
         """The rule of the target that a request calls ``name``."""
-        return next((rule for rule in self.targets if name in rule.names), None)
+        return next((rule for rule in self.targets if name and name in (rule.audience, rule.resource)), None)
 
 
 def check_secret(client: Client | None, secret: str) -> bool:

@@ -45,7 +45,7 @@ class SecurityTokenService:
     Its own tokens are the only subject and actor tokens it takes.
     """
 
-    def __init__(self, issuer: str, keys: KeyRing, clients: Mapping[str, Client], clock: Clock) -> None:
+    def __init__(self, issuer: str, keys: KeyRing, clock: Clock, clients: Mapping[str, Client]) -> None:
         self.issuer = issuer
         self.keys = keys
         self.clients = clients
