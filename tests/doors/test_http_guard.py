@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from remit.bridge import ToolCall
+from remit.catalog.tool import Tool
 from remit.clock import SystemClock
 from remit.doors.mcp.http import HttpDoor, McpHttpSettings
 from remit.errors import (
@@ -229,6 +230,18 @@ async def test_no_challenge_tells_a_hidden_tool_from_an_unknown_one(era: str) ->
             responses.append((response.status_code, kept, response.text.replace(name, "NAME")))
     assert responses[0] == responses[1]
     assert "Unknown tool: NAME" in responses[0][2]
+
+
+async def test_a_list_that_fails_while_scopes_are_checked_leaves_the_answer_to_the_call() -> None:
+    class Late(FakeBridge):
+        async def visible_tools(self, door: str, token: Any) -> tuple[Tool, ...]:
+            raise TokenExpired("the token has expired")
+
+    bridge = Late(needed={"refund": ("orders:write",)})
+    async with served(bridge) as at, at.http() as http:
+        headers, body = call_message("refund", "2026-07-28")
+        response = await http.post("/mcp", headers=headers, json=body)
+    assert response.json()["error"]["data"]["error"]["code"] == "token_expired"
 
 
 async def test_forged_headers_skip_nothing() -> None:

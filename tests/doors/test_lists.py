@@ -159,6 +159,14 @@ async def test_a_change_stream_ends_with_the_token_it_was_opened_with() -> None:
                 assert [change async for change in changes] == []
 
 
+async def test_change_streams_can_be_ended_before_the_server_stops() -> None:
+    async with served(bridge_of(a_tool("a"))) as at, at.client("token-alice") as client:
+        with anyio.fail_after(5):
+            async with client.listen(tools_list_changed=True) as changes:
+                at.door.end_streams()
+                assert [change async for change in changes] == []
+
+
 @eras
 async def test_a_token_that_expired_behind_the_guard_is_a_fault_of_the_protocol(era: str) -> None:
     class Late(FakeBridge):

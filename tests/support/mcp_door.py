@@ -16,7 +16,6 @@ import httpx2
 import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from remit.downstream.result import ToolResult
 from starlette.applications import Starlette
 
 from remit.bridge import CallResult, ToolCall
@@ -26,6 +25,7 @@ from remit.catalog.tool import Tool, ToolAnnotations, ToolAuth
 from remit.clock import Clock
 from remit.credential import UnverifiedToken
 from remit.doors.mcp.http import HttpDoor, McpHttpSettings
+from remit.downstream.result import ToolResult
 from remit.errors import RemitError, TokenInvalid, TokenMissing, ToolUnknown
 from remit.principal import Caller, Principal
 from support.clock import FakeClock

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,8 +27,10 @@ from remit.doors.mcp.admitted import ADMITTED, Admitted, read_message
 from remit.doors.mcp.challenge import Challenge, challenge_for, read_bearer
 from remit.doors.mcp.contract import CallPath
 from remit.doors.mcp.hosts import AllowedHosts
-from remit.errors import AuthenticationError, KeysUnavailable
+from remit.errors import AuthenticationError, KeysUnavailable, RemitError
 from remit.principal import Caller
+
+_LOG = structlog.get_logger(__name__)
 
 DOOR: Final = "mcp-http"
 _BODY_SECONDS: Final = 30.0
@@ -100,9 +103,11 @@ class Guard:
         try:
             return await self._bridge.identify(token)
         except KeysUnavailable as error:
+            _LOG.warning("keys unavailable", detail=error.detail, hint=error.hint)
             headers = {"Retry-After": str(_RETRY_SECONDS)}
             raise _refused(503, "temporarily_unavailable", "tokens cannot be verified right now", headers) from error
         except AuthenticationError as error:
+            _LOG.info("token refused", code=error.code, detail=error.detail, hint=error.hint)
             raise self._challenged(challenge_for(error, self._baseline)) from error
 
     def _check_scopes(self, caller: Caller, needed: tuple[str, ...]) -> None:
@@ -141,7 +146,11 @@ class Guard:
         if set(needed) <= set(admitted.caller.principal.scopes):
             return
         # A challenge would tell a hidden tool from an unknown one, so only those the caller may see get it.
-        if any(tool.name == name for tool in await self._bridge.visible_tools(DOOR, admitted.token)):
+        try:
+            visible = await self._bridge.visible_tools(DOOR, admitted.token)
+        except RemitError:
+            return  # the call itself will fail the same way, and be recorded
+        if any(tool.name == name for tool in visible):
             self._check_scopes(admitted.caller, needed)
 
     def _too_large(self) -> _Refused:

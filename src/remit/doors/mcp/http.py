@@ -97,6 +97,10 @@ class HttpDoor:
         """Tell the clients that listen; those of the handshake era ask again when they like."""
         await self._server.notify_tools_changed()
 
+    def end_streams(self) -> None:
+        """End the streams of change notices; to be called before the HTTP server waits for its requests to end."""
+        self._server.end_streams()
+
 
 def _metadata_routes(settings: McpHttpSettings) -> list[BaseRoute]:
     """At the path RFC 9728 §3.1 derives from the resource, and at the root, where some clients only look."""

@@ -7,12 +7,12 @@ cannot fall back to the token of a stdio session. The token goes to the bridge u
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeAlias, TypeVar
 
 import anyio
+import structlog
 from mcp.server import Server
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
@@ -42,7 +42,7 @@ from remit.doors.mcp.listing import listed
 from remit.doors.mcp.rendering import answered, protocol_fault, refusal, unknown_tool
 from remit.errors import AuthenticationError, InternalError, RemitError, ToolUnknown
 
-logger = logging.getLogger(__name__)
+_LOG = structlog.get_logger(__name__)
 
 RequestContext: TypeAlias = ServerRequestContext[Any, Any]
 #: How a door finds the token of the request it is serving; ``None`` where there is none.
@@ -92,6 +92,10 @@ class ToolServer:
     async def notify_tools_changed(self) -> None:
         """Tell the clients that listen that the list of tools is another one."""
         await self._changes.publish(ToolsListChanged())
+
+    def end_streams(self) -> None:
+        """End the streams of change notices in good order, so that nobody waits for them when serving ends."""
+        self._listen.close()
 
     async def _list_tools(self, ctx: RequestContext, params: PaginatedRequestParams | None) -> ListToolsResult:
         try:
@@ -166,12 +170,12 @@ def _only_known_errors() -> Iterator[None]:
     try:
         yield
     except InternalError as error:
-        logger.exception("internal error in call %s", error.call_id or "(none)")
+        _LOG.exception("internal error", call_id=error.call_id)
         raise
     except RemitError:
         raise
     except Exception as error:
-        logger.exception("internal error before or after the bridge")
+        _LOG.exception("internal error at the door")
         raise InternalError("something went wrong on this side") from error
 
 
