@@ -1,0 +1,1 @@
+"""What can be called: tool files, compiled once at load."""

@@ -1,0 +1,198 @@
+"""One tool file's text → tools, or every problem in it with its place (path).
+
+1. read the text: YAML to plain data with positions
+2. fill in the environment where it may be
+3. check the shape against the models
+4. compile the upstream, then each tool: arguments, request, response, token, annotations
+5. give each tool the digest of all that decides what it does
+
+A file is used as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from remit.catalog.binding import Arguments
+from remit.catalog.definition import AnnotationsBlock, RequestBlock, ToolBlock, ToolFile
+from remit.catalog.document import Document, DocumentInvalid, read_document
+from remit.catalog.environment import expand
+from remit.catalog.grammar import read_tool_file
+from remit.catalog.plan import RetryPlan
+from remit.catalog.problem import Flaw, Flaws, Path, Problem
+from remit.catalog.request_plan import RequestCompiler, plan_retry
+from remit.catalog.response_plan import compile_object_schema, compile_response
+from remit.catalog.schema import Schema
+from remit.catalog.tool import Tool, ToolAnnotations
+from remit.catalog.upstream import Upstream, check_auth, compile_auth, compile_timeout, compile_upstream
+
+_PROPERTY_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_UNREADABLE_ROOTS: Final = ("$ref", "allOf", "anyOf", "oneOf", "not", "patternProperties", "unevaluatedProperties")
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledFile:
+    """What became of one file: tools, or problems."""
+
+    tools: tuple[Tool, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def compile_text(text: str, file: str, environment: Mapping[str, str]) -> CompiledFile:
+    """Compile a tool file. ``file`` is what problems and tools call it. Raises nothing, whatever the text."""
+    try:
+        document = read_document(text)  # 1
+    except DocumentInvalid as error:
+        faults = (Problem(file, *fault.position, fault.message, fault.hint) for fault in error.faults)
+        return CompiledFile(problems=tuple(faults))
+    flaws = Flaws()
+    data = expand(document.data, environment, flaws)  # 2
+    definition = read_tool_file(data, flaws)  # 3
+    tools = _tools(definition, document, file, flaws) if definition else []  # 4, 5
+    if flaws:
+        return CompiledFile(problems=tuple(_problem(flaw, document, file) for flaw in dict.fromkeys(flaws)))
+    return CompiledFile(tools=tuple(tools))
+
+
+def _problem(flaw: Flaw, document: Document, file: str) -> Problem:
+    return Problem(file, *document.locate(flaw.path, key=flaw.at_key), flaw.message, flaw.hint)
+
+
+def _tools(definition: ToolFile, document: Document, file: str, flaws: Flaws) -> list[Tool]:
+    upstream = compile_upstream(definition.upstream, flaws)
+    check_auth(definition.upstream.auth, flaws)
+    tools: list[Tool] = []
+    lines: dict[str, int] = {}
+    for index, block in enumerate(definition.tools):
+        path: Path = ("tools", index)
+        line, _ = document.locate(path)
+        if block.name in lines:
+            flaws.add(
+                (*path, "name"), f"{block.name} is there already, in line {lines[block.name]}", "give it its own name"
+            )
+        lines.setdefault(block.name, line)
+        compiler = _ToolCompiler(definition, upstream, path, flaws)
+        tools.append(compiler.compile(block, f"{file}:{line}"))
+    return tools
+
+
+@dataclass(slots=True)
+class _ToolCompiler:
+    """One tool being compiled; ``path`` leads to it, flaws are added as they are found."""
+
+    definition: ToolFile
+    upstream: Upstream
+    path: Path
+    flaws: Flaws
+
+    def compile(self, block: ToolBlock, where: str) -> Tool:
+        """The tool. It is of use only when nothing was added to the flaws."""
+        upstream, path, flaws = self.definition.upstream, self.path, self.flaws
+        if not (block.title + block.description.replace("\n", "")).isprintable():
+            flaws.add(
+                (*path, "description"), "title or description has characters that cannot be seen", "take them out"
+            )
+        schema = self._input(block.input)
+        arguments = self._arguments(schema)
+        retry = plan_retry(upstream.retry, block.retry, block.request, path, flaws)
+        plan = RequestCompiler(block.request, arguments, (*path, "request"), flaws).compile(self.upstream, retry)
+        self._check_unused(arguments)
+        compiled_schema = compile_object_schema(schema, (*path, "input"), flaws) or Schema({})
+        self._check_examples(block, compiled_schema)
+        auth = compile_auth(upstream.auth, block.auth, path, flaws)
+        timeout = compile_timeout(
+            block.timeout or upstream.timeout, (*path, "timeout") if block.timeout else ("upstream", "timeout"), flaws
+        )
+        return Tool(
+            name=block.name,
+            title=block.title,
+            description=block.description,
+            input_schema=schema,
+            output_schema=block.response.output,
+            annotations=self._annotations(block.annotations, block.request),
+            upstream=self.definition.name,
+            tags=tuple(block.tags),
+            facts=block.policy,
+            digest=self._digest(block, schema, retry, timeout=timeout, auth=asdict(auth)),
+            where=where,
+            auth=auth,
+            timeout=timeout,
+            plan=plan,
+            response=compile_response(block.response, (*path, "response"), flaws),
+            arguments=compiled_schema,
+        )
+
+    def _input(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """The input schema, closed: an argument nobody declared would go nowhere."""
+        path = (*self.path, "input")
+        for name in _UNREADABLE_ROOTS:
+            if name in schema:
+                hint = "write the properties out under properties"
+                self.flaws.add(
+                    (*path, name), f"{name} may not stand at the root, where models cannot read it", hint, at_key=True
+                )
+        if schema.get("additionalProperties", False) is not False:
+            hint = "leave additionalProperties out"
+            self.flaws.add((*path, "additionalProperties"), "arguments that are not declared would go nowhere", hint)
+        return {**(schema or {"type": "object", "properties": {}}), "additionalProperties": False}
+
+    def _arguments(self, schema: Mapping[str, Any]) -> Arguments:
+        path = (*self.path, "input")
+        properties, required = schema.get("properties"), schema.get("required", [])
+        if not isinstance(properties, dict) or not isinstance(required, list):
+            return Arguments({}, frozenset())  # the schema's own check says what is wrong
+        for name in properties:
+            if not 1 <= len(name) <= 64 or not _PROPERTY_CHARACTERS.issuperset(name):
+                hint = "use up to 64 letters, digits, _ . and -"
+                self.flaws.add(
+                    (*path, "properties", name), f'"{name[:60]}" is no name that models take', hint, at_key=True
+                )
+        for index, name in enumerate(required):
+            if name not in properties:
+                self.flaws.add((*path, "required", index), f'"{str(name)[:60]}" is required but no property')
+        return Arguments(properties, frozenset(map(str, required)))
+
+    def _check_unused(self, arguments: Arguments) -> None:
+        for name in arguments.properties:
+            if name not in arguments.used:
+                path = (*self.path, "input", "properties", name)
+                hint = f"use ${name} in the request, or take it out of the schema"
+                self.flaws.add(path, f'the argument "{name}" goes nowhere', hint, at_key=True)
+
+    def _check_examples(self, block: ToolBlock, schema: Schema) -> None:
+        for index, example in enumerate(block.examples):
+            if example.expect.error == "invalid_arguments":
+                continue
+            for problem in schema.problems(example.args):
+                self.flaws.add((*self.path, "examples", index, "args"), f"does not fit the input schema: {problem}")
+
+    def _annotations(self, block: AnnotationsBlock, request: RequestBlock) -> ToolAnnotations:
+        """The method's defaults (RFC 9110 §9.2), overridden one by one."""
+        reads = request.method in {"GET", "HEAD"}
+        read_only = reads if block.read_only is None else block.read_only
+        destructive = request.method == "DELETE" if block.destructive is None else block.destructive
+        again = reads or request.method in {"PUT", "DELETE"} or request.idempotency_key == "auto"
+        if read_only and destructive:
+            self.flaws.add((*self.path, "annotations"), "a tool that only reads destroys nothing", "set one of the two")
+        return ToolAnnotations(
+            read_only=read_only,
+            destructive=destructive,
+            idempotent=again if block.idempotent is None else block.idempotent,
+            open_world=block.open_world,
+        )
+
+    def _digest(self, block: ToolBlock, schema: dict[str, Any], retry: RetryPlan, **resolved: Any) -> str:
+        """SHA-256 over canonical JSON of the definition as it takes effect."""
+        definition = {
+            "tool": block.model_dump(mode="json", exclude={"examples", "input", "auth", "retry", "timeout"}),
+            "input": schema,
+            "upstream": [self.definition.name, self.upstream.base_url, self.definition.upstream.headers],
+            "retry": [retry.attempts, sorted(map(str, retry.when)), retry.backoff],
+            **resolved,
+        }
+        canonical = json.dumps(definition, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()

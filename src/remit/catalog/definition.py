@@ -1,0 +1,202 @@
+"""The tool file as developers write it (noun).
+
+These models are the file's grammar, and the JSON Schema that editors complete from is made of them
+(``tool_file_schema``). What one key means together with others is checked when the file is compiled.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic.alias_generators import to_camel
+
+#: Where editors find the schema; also the ``$id`` of what ``tool_file_schema`` gives.
+SCHEMA_FILE: Final = "tool.schema.json"
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "B": 1, "KiB": 1024, "MiB": 1024 * 1024}
+_AMOUNT: Final = re.compile(r"([0-9]{1,9})([A-Za-z]+)")
+
+Duration = Annotated[str, Field(pattern=r"^[0-9]{1,9}(ms|s|m|h)$", examples=["10s"])]
+Size = Annotated[str, Field(pattern=r"^[0-9]{1,9}(B|KiB|MiB)$", examples=["64KiB"])]
+Style = Literal["form", "comma", "space", "pipe", "deepObject", "brackets", "json"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
+#: A literal, ``$name`` for an argument, ``$$`` for a literal dollar, or ``{from: user.sub}``.
+Binding = Any
+
+
+def amount(text: str) -> float:
+    """A ``Duration`` in seconds or a ``Size`` in bytes."""
+    match = _AMOUNT.fullmatch(text)
+    if match is None:
+        raise ValueError("neither a duration nor a size")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+class _Block(BaseModel):
+    """Unknown keys are errors, types are not converted, keys are written in camel case."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
+
+
+class AuthBlock(_Block):
+    """The token that calls to this API carry (RFC 8693)."""
+
+    type: Literal["token-exchange", "none"] = "token-exchange"
+    audience: str = Field(
+        default="", max_length=512, description="Logical name of the API: `aud` of the token (RFC 8693 §2.1)"
+    )
+    resource: str = Field(default="", max_length=2048, description="Absolute URI of the API (RFC 8707 §2)")
+    scopes: list[str] = Field(default=[], max_length=50, description="Scopes of every tool that does not name its own")
+    actor: Literal["required", "optional", "forbidden"] = Field(
+        default="required", description="Whether an agent runner's identity must take part"
+    )
+    max_ttl: Duration = Field(
+        default="120s", description="Longest lifetime asked of, and accepted from, the token service"
+    )
+
+
+class RetryBlock(_Block):
+    """When to send a request again: only idempotent ones, except that nothing was sent when connecting failed."""
+
+    attempts: int = Field(default=3, ge=1, le=6)
+    when: list[Literal["connect", "timeout", 408, 429, 500, 502, 503, 504]] = Field(
+        default=["connect", "timeout", 502, 503, 504], min_length=1
+    )
+    backoff: Duration = Field(default="100ms", description="Wait before the second attempt; doubles, with jitter")
+
+
+class UpstreamBlock(_Block):
+    """The API that the file's tools call."""
+
+    base_url: str = Field(max_length=2048, description="https URL (http to this machine only); ${ENV} is expanded")
+    auth: AuthBlock
+    headers: dict[str, str] = Field(default={}, max_length=30, description="Static headers of every request")
+    timeout: Duration = Field(default="10s", description="For a whole call, retries included")
+    retry: RetryBlock | None = None
+
+
+class ToolAuthBlock(_Block):
+    """What differs for one tool. `scopes` replaces the upstream's, it adds to nothing."""
+
+    scopes: list[str] | None = Field(default=None, max_length=50)
+    max_ttl: Duration | None = None
+
+
+class RequestBlock(_Block):
+    """How arguments become one HTTP request. Bindings: a literal, `$name`, `$$…`, or `{from: user.sub}`."""
+
+    method: Method
+    path: str = Field(max_length=1024, pattern=r"^/", description="`{x}` is argument x, one encoded segment part")
+    query: dict[str, Binding] = Field(default={}, max_length=100)
+    headers: dict[str, Binding] = Field(default={}, max_length=30)
+    body: Binding = None
+    style: dict[str, Style] = Field(default={}, description="Per list or object argument, in the query or a form body")
+    encoding: Literal["json", "form"] = "json"
+    idempotency_key: Literal["off", "auto"] = Field(
+        default="off", description="auto: a key that is stable for one tool call"
+    )
+    idempotency_header: str = "Idempotency-Key"
+
+
+class ResponseBlock(_Block):
+    """How the API's answer becomes the tool's result: select, redact, cap."""
+
+    select: str | None = Field(default=None, max_length=4096, description="JMESPath over the body")
+    output: dict[str, Any] | None = Field(
+        default=None, alias="schema", description="JSON Schema of the result, checked"
+    )
+    redact: list[str] = Field(default=[], max_length=50, description="Paths whose values are replaced by [redacted]")
+    max_bytes: Size = Field(default="64KiB", description="Of the result; lists are cut at an item boundary")
+    errors: dict[str, str] = Field(
+        default={}, max_length=50, description="Status (404) or class (4xx) → sentence; {status}, {{jmespath}}"
+    )
+
+
+class AnnotationsBlock(_Block):
+    """What a call may change, where the method's defaults do not say it."""
+
+    read_only: bool | None = None
+    destructive: bool | None = None
+    idempotent: bool | None = None
+    open_world: bool = False
+
+
+class MockBlock(_Block):
+    """An API's answer in an example."""
+
+    status: int = Field(default=200, ge=100, le=599)
+    headers: dict[str, str] = {}
+    body: Any = None
+
+
+class ExpectedRequestBlock(_Block):
+    """The request an example must give."""
+
+    method: Method | None = None
+    path: str | None = None
+    query: str | None = None
+    headers: dict[str, str] | None = None
+    body: Any = None
+
+
+class ExpectBlock(_Block):
+    """What an example must give."""
+
+    request: ExpectedRequestBlock | None = None
+    result: Any = None
+    error: str | None = None
+    decision: Literal["permit", "deny"] | None = None
+    scopes: list[str] | None = None
+
+
+def _mocks(value: Any) -> str:
+    return "several" if isinstance(value, list) else "one"
+
+
+class ExampleBlock(_Block):
+    """One call with its expected course. Its arguments are checked against the input schema."""
+
+    name: str = Field(min_length=1, max_length=200)
+    as_: str | None = Field(default=None, alias="as", description="alice via runner-1")
+    args: dict[str, Any] = {}
+    upstream: (
+        Annotated[Annotated[MockBlock, Tag("one")] | Annotated[list[MockBlock], Tag("several")], Discriminator(_mocks)]
+        | None
+    ) = None
+    expect: ExpectBlock = ExpectBlock()
+
+
+class ToolBlock(_Block):
+    """One tool."""
+
+    name: str = Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")
+    title: str = Field(default="", max_length=100)
+    description: str = Field(min_length=20, max_length=1024, description="What it does and when to use it, for a model")
+    input: dict[str, Any] = Field(default={}, description="JSON Schema 2020-12 of the arguments, an object")
+    request: RequestBlock
+    response: ResponseBlock = ResponseBlock()
+    auth: ToolAuthBlock = ToolAuthBlock()
+    annotations: AnnotationsBlock = AnnotationsBlock()
+    timeout: Duration | None = None
+    retry: RetryBlock | None = None
+    tags: list[Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.:-]{1,64}$")]] = Field(default=[], max_length=20)
+    policy: dict[str, Any] = Field(default={}, description="Facts about the tool that policy sees")
+    examples: list[ExampleBlock] = Field(default=[], max_length=50)
+
+
+class ToolFile(_Block):
+    """One API and its tools."""
+
+    version: Literal[1]
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")
+    owner: str = Field(default="", max_length=200, description="Who answers for this file")
+    upstream: UpstreamBlock
+    tools: list[ToolBlock] = Field(min_length=1, max_length=2000)
+
+
+def tool_file_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a tool file, for editors."""
+    schema = ToolFile.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_FILE, **schema}

@@ -1,0 +1,144 @@
+"""JMESPath, compiled once (rule): ``select`` and the placeholders read with it, ``redact`` writes along a part of it.
+
+jmespath has neither loops nor recursion, so an expression costs at most its size times the data's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import jmespath
+import jmespath.exceptions
+
+REDACTED: Final = "[redacted]"
+
+
+class ExpressionInvalid(ValueError):
+    """Not a usable expression."""
+
+
+class ExpressionFailed(ValueError):
+    """The expression does not fit the data (a function was given the wrong type, say)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A JMESPath expression. Raises ``ExpressionInvalid`` when it cannot be one."""
+
+    text: str
+    _compiled: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "_compiled", jmespath.compile(self.text))
+        except (jmespath.exceptions.JMESPathError, RecursionError) as error:
+            raise ExpressionInvalid(_reason(error)) from None
+
+    def search(self, data: Any) -> Any:
+        """What the expression gives for ``data`` (``None`` where it finds nothing). Raises ``ExpressionFailed``."""
+        try:
+            return self._compiled.search(data)
+        except (jmespath.exceptions.JMESPathError, ArithmeticError, TypeError, ValueError) as error:
+            # the message would show values of the data
+            raise ExpressionFailed(type(error).__name__) from None
+
+
+def _reason(error: Exception) -> str:
+    first = next(iter(str(error).splitlines()), "nested too deeply")
+    return first.removeprefix("Invalid jmespath expression: ").removesuffix(":")[:200]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One step down: ``field`` name, ``index`` n, every ``items`` or ``flatten`` of a list, all ``values`` of an object."""
+
+    kind: str
+    at: Any = None
+
+
+#: A place that holds a value: a container and the key or index in it.
+_Place = tuple[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RedactPath:
+    """Leads to values that are to be replaced: names, ``[n]``, ``[*]``, ``[]`` and ``*`` of JMESPath.
+
+    A name also reaches into every item of a list, so that no list in between hides a value. Raises
+    ``ExpressionInvalid`` for anything else, because a computed value has no place of its own.
+    """
+
+    text: str
+    _steps: tuple[_Step, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        Expression(self.text)
+        steps = tuple(_steps(jmespath.compile(self.text).parsed))
+        if not steps:
+            raise ExpressionInvalid("it leads nowhere")
+        object.__setattr__(self, "_steps", steps)
+
+    def redact(self, data: Any) -> None:
+        """Replace every value the path leads to, in place. Where it leads nowhere nothing happens."""
+        values: list[Any] = [data]
+        places: list[_Place] = []
+        for step in self._steps:
+            places = [place for value in values for place in _places(value, step)]
+            values = [container[key] for container, key in places]
+        for container, key in places:
+            container[key] = REDACTED
+
+
+def _places(value: Any, step: _Step) -> list[_Place]:
+    if isinstance(value, list):
+        return _places_in_list(value, step)
+    if not isinstance(value, dict):
+        return []
+    if step.kind == "values":
+        return [(value, key) for key in value]
+    return [(value, step.at)] if step.kind == "field" and step.at in value else []
+
+
+def _places_in_list(value: list[Any], step: _Step) -> list[_Place]:
+    match step.kind:
+        case "items":
+            return [(value, index) for index in range(len(value))]
+        case "flatten":  # lists in the list count as its items, however deep
+            return [
+                place
+                for index, item in enumerate(value)
+                for place in (_places(item, step) if isinstance(item, list) else [(value, index)])
+            ]
+        case "index":
+            return [(value, step.at)] if -len(value) <= step.at < len(value) else []
+        case "field":
+            return [place for item in value for place in _places(item, step)]
+    return []
+
+
+def _steps(node: Mapping[str, Any]) -> list[_Step]:
+    children = node["children"]
+    match node["type"]:
+        case "identity":
+            return []
+        case "field":
+            return [_Step("field", node["value"])]
+        case "index":
+            return [_Step("index", node["value"])]
+        case "subexpression" | "index_expression":
+            return [step for child in children for step in _steps(child)]
+        case "flatten":
+            left = _steps(children[0])
+            return left if left and left[-1].kind == "flatten" else [*left, _Step("flatten")]
+        case "projection" | "value_projection":
+            return _projected(node["type"], *children)
+    raise ExpressionInvalid("only names, [n], [*], [] and * can be followed here")
+
+
+def _projected(kind: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> list[_Step]:
+    """A projection is its left side, every element of it, then its right side."""
+    if left["type"] == "flatten":  # which has the step already
+        return [*_steps(left), *_steps(right)]
+    return [*_steps(left), _Step("values" if kind == "value_projection" else "items"), *_steps(right)]

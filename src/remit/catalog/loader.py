@@ -1,0 +1,161 @@
+"""Tool files on disk → the catalog (door): load, reload what changed, watch.
+
+A file that breaks keeps the tools it had; a file that is broken from the start has none. Neither takes
+another file's tools down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from remit.catalog.compile import CompiledFile, compile_text
+from remit.catalog.problem import Problem
+from remit.catalog.tool import Catalog, Tool
+
+MAX_FILE_BYTES: Final = 1024 * 1024
+MAX_FILES: Final = 5_000
+_SUFFIXES: Final = frozenset({".yaml", ".yml"})
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What was loaded, and everything that was wrong, in the order of files and lines."""
+
+    catalog: Catalog = field(default_factory=Catalog)
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """One file: the text it had, what became of it, and the tools that are served for it."""
+
+    digest: str
+    compiled: CompiledFile
+    tools: tuple[Tool, ...]
+
+
+def load_catalog(paths: Sequence[Path], environment: Mapping[str, str]) -> LoadReport:
+    """Load every ``.yaml`` and ``.yml`` file named by ``paths`` or below them. Never raises for what is in them."""
+    return CatalogSource(paths, environment).report
+
+
+class CatalogSource:
+    """Where tools come from. ``report`` is the present state; ``reload`` makes the next."""
+
+    def __init__(self, paths: Sequence[Path], environment: Mapping[str, str]) -> None:
+        self._paths = tuple(paths)
+        self._environment = dict(environment)
+        self._files: dict[Path, _Loaded] = {}
+        self.report = LoadReport()
+        self.reload()
+
+    @property
+    def catalog(self) -> Catalog:
+        """The tools as they are served now."""
+        return self.report.catalog
+
+    def reload(self) -> LoadReport:
+        """Read the files again and compile those whose text changed."""
+        found, problems = _find(self._paths)
+        before, self._files = self._files, {}
+        for file in found:
+            self._files[file] = self._load(file, before.get(file))
+            problems += self._files[file].compiled.problems
+        tools, clashes = _unique(self._files, self.report.catalog)
+        self.report = LoadReport(Catalog.of(tools), tuple(sorted([*problems, *clashes])))
+        return self.report
+
+    def _load(self, file: Path, before: _Loaded | None) -> _Loaded:
+        name = file.as_posix()
+        text = _read(file)
+        if isinstance(text, Problem):
+            return _Loaded("", CompiledFile(problems=(text,)), before.tools if before else ())
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if before and before.digest == digest:
+            return before
+        compiled = compile_text(text, name, self._environment)
+        kept = before.tools if before and compiled.problems else compiled.tools
+        return _Loaded(digest, compiled, kept)
+
+    async def watch(
+        self, changed: Callable[[LoadReport], Awaitable[None]], *, stop: asyncio.Event | None = None
+    ) -> None:
+        """Reload whenever a file changes, and tell ``changed``, until ``stop`` is set or the task is cancelled."""
+        from watchfiles import awatch  # noqa: PLC0415  only servers watch
+
+        places = {path if path.is_dir() else path.parent for path in self._paths}
+        existing = [place for place in places if place.is_dir()]
+        if not existing:
+            return
+        async for changes in awatch(*existing, stop_event=stop, debounce=200, step=50):
+            if any(Path(name).suffix in _SUFFIXES for _, name in changes):
+                await changed(await asyncio.to_thread(self.reload))
+
+
+def _find(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
+    problems: list[Problem] = []
+    files: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            files.update(dict.fromkeys(_below(path)))
+        elif path.exists():
+            files[path] = None
+        else:
+            problems.append(Problem(path.as_posix(), 0, 0, "there is no such file or directory", "mend the path"))
+    if len(files) > MAX_FILES:
+        problems.append(Problem(paths[0].as_posix(), 0, 0, f"more than {MAX_FILES} tool files", "name fewer paths"))
+    return sorted(files)[:MAX_FILES], problems
+
+
+def _below(directory: Path) -> Iterator[Path]:
+    for path in directory.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(directory).parts)
+        if path.suffix in _SUFFIXES and not hidden and path.is_file():
+            yield path
+
+
+def _read(file: Path) -> str | Problem:
+    name = file.as_posix()
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        return Problem(name, 0, 0, f"cannot be read: {error.strerror}", "check that it exists and its permissions")
+    if len(content) > MAX_FILE_BYTES:
+        return Problem(name, 0, 0, f"larger than {MAX_FILE_BYTES} bytes", "split the file")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        column = error.start - (content.rfind(b"\n", 0, error.start) + 1) + 1
+        return Problem(name, line, column, "not UTF-8 from here on", "save the file as UTF-8")
+
+
+def _unique(files: Mapping[Path, _Loaded], served: Catalog) -> tuple[list[Tool], list[Problem]]:
+    """Tools whose name only one file gives. A name that was served stays with the file it was served from."""
+    by_name: dict[str, list[Tool]] = {}
+    for loaded in files.values():
+        for tool in loaded.tools:
+            by_name.setdefault(tool.name, []).append(tool)
+    tools: list[Tool] = []
+    problems: list[Problem] = []
+    for name, candidates in by_name.items():
+        if len(candidates) == 1:
+            tools += candidates
+            continue
+        owner = served.get(name)
+        tools += [tool for tool in candidates if owner and _file_of(tool) == _file_of(owner)]
+        places = " and ".join(tool.where for tool in candidates)
+        for tool in candidates:
+            file, _, line = tool.where.rpartition(":")
+            problems.append(Problem(file, int(line), 1, f"{name} is defined in {places}", "give each its own name"))
+    return tools, problems
+
+
+def _file_of(tool: Tool) -> str:
+    return tool.where.rpartition(":")[0]

@@ -1,0 +1,87 @@
+"""The response block → a plan in which nothing is left to parse (rule)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from remit.catalog.definition import ResponseBlock, amount
+from remit.catalog.expression import Expression, ExpressionInvalid, RedactPath
+from remit.catalog.plan import ResponsePlan, Sentence, StatusPlaceholder
+from remit.catalog.problem import Flaws, Path
+from remit.catalog.schema import Schema, SchemaInvalid
+
+#: No shaped result is longer, whatever a file says: agents pay for each byte.
+MAX_RESULT_BYTES: Final = 1024 * 1024
+_STATUS: Final = re.compile(r"[345]([0-9]{2}|xx)")
+_PLACEHOLDER: Final = re.compile(r"\{\{(.*?)\}\}|(\{status\})")
+
+
+def compile_response(block: ResponseBlock, path: Path, flaws: Flaws) -> ResponsePlan:
+    """The plan. It is of use only when nothing was added to ``flaws``."""
+    size = int(amount(block.max_bytes))
+    if not 256 <= size <= MAX_RESULT_BYTES:
+        flaws.add((*path, "maxBytes"), f"maxBytes {block.max_bytes} is not between 256B and 1MiB")
+    select = None
+    if block.select is not None:
+        select = _expression(block.select, (*path, "select"), flaws)
+    redact = (_redact_path(text, (*path, "redact", index), flaws) for index, text in enumerate(block.redact))
+    return ResponsePlan(
+        select=select,
+        output=None if block.output is None else compile_object_schema(block.output, (*path, "schema"), flaws),
+        redact=tuple(found for found in redact if found is not None),
+        max_bytes=size,
+        errors={status: _sentence(status, text, path, flaws) for status, text in block.errors.items()},
+    )
+
+
+def compile_object_schema(document: dict[str, Any], path: Path, flaws: Flaws) -> Schema | None:
+    """A schema whose root is an object, which is what MCP takes (input and output)."""
+    if document.get("type") != "object":
+        flaws.add(path, "the schema's root is no object", "write type: object")
+        return None
+    try:
+        return Schema(document)
+    except SchemaInvalid as error:
+        place = f' of "{error.path[-1]}"' if error.path else ""
+        flaws.add((*path, *error.path), f"not JSON Schema 2020-12: the value{place} {error}")
+        return None
+
+
+def _expression(text: str, path: Path, flaws: Flaws) -> Expression | None:
+    try:
+        return Expression(text)
+    except ExpressionInvalid as error:
+        flaws.add(path, f"not JMESPath: {error}", "see jmespath.org")
+        return None
+
+
+def _redact_path(text: str, path: Path, flaws: Flaws) -> RedactPath | None:
+    try:
+        return RedactPath(text)
+    except ExpressionInvalid as error:
+        flaws.add(path, f'"{text[:60]}" cannot be redacted along: {error}', "write a path like customer.tax_id")
+        return None
+
+
+def _sentence(status: str, text: str, path: Path, flaws: Flaws) -> Sentence:
+    path = (*path, "errors", status)
+    if not _STATUS.fullmatch(status):
+        flaws.add(path, f'"{status[:60]}" is no error status', 'write "404" or "4xx"', at_key=True)
+    if not text.strip() or len(text) > 500:
+        flaws.add(path, "a sentence has 1 to 500 characters")
+    parts: list[str | StatusPlaceholder | Expression] = []
+    position = 0
+    for match in _PLACEHOLDER.finditer(text):
+        parts.append(_literal(text[position : match.start()], path, flaws))
+        found = StatusPlaceholder() if match[2] else _expression(match[1].strip(), path, flaws)
+        parts += [found] if found else []
+        position = match.end()
+    parts.append(_literal(text[position:], path, flaws))
+    return Sentence(tuple(part for part in parts if part))
+
+
+def _literal(text: str, path: Path, flaws: Flaws) -> str:
+    if "{" in text or "}" in text:
+        flaws.add(path, "a brace that begins no placeholder", "write {status} or {{jmespath}}")
+    return text

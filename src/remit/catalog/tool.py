@@ -1,0 +1,99 @@
+"""A tool, ready to be called, and the catalog of them (noun)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from remit.catalog.plan import RequestPlan, ResponsePlan
+from remit.catalog.schema import Schema
+from remit.errors import ArgumentsInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAuth:
+    """The token a call carries. ``max_lifetime`` in seconds; ``actor``: whether an agent runner must take part."""
+
+    type: Literal["token-exchange", "none"]
+    audience: str
+    resource: str
+    scopes: tuple[str, ...]
+    actor: Literal["required", "optional", "forbidden"]
+    max_lifetime: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnnotations:
+    """What a call may change (MCP tool annotations)."""
+
+    read_only: bool
+    destructive: bool
+    idempotent: bool
+    open_world: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tool:
+    """One tool. Nothing in it is to be changed; ``timeout`` is seconds for the whole API call, retries included.
+
+    ``where`` is ``file:line`` of its definition, ``upstream`` the name of the file, ``digest`` the SHA-256 of the
+    definition with everything resolved: what the model sees, what is sent, where to, and with which token.
+    """
+
+    name: str
+    title: str
+    description: str
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any] | None
+    annotations: ToolAnnotations
+    upstream: str
+    tags: tuple[str, ...]
+    facts: Mapping[str, Any]
+    digest: str
+    where: str
+    auth: ToolAuth
+    timeout: float
+    plan: RequestPlan
+    response: ResponsePlan
+    arguments: Schema = field(repr=False)
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.plan.method
+
+    @property
+    def path(self) -> str:
+        """The path as written, below the upstream's base URL: ``/orders/{order_id}``."""
+        return self.plan.path
+
+    def validate(self, arguments: Mapping[str, Any]) -> None:
+        """Check the arguments against the input schema. Raises ``ArgumentsInvalid``: at most 5 problems, no values."""
+        problems = self.arguments.problems(dict(arguments))
+        if problems:
+            raise ArgumentsInvalid(
+                f"the arguments do not fit the input schema of {self.name}: {'; '.join(problems)}",
+                hint=f"compare the call with the input schema in {self.where}",
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalog:
+    """A snapshot of all tools, by name in order. ``revision`` changes when any definition does."""
+
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+    revision: str = ""
+
+    @classmethod
+    def of(cls, tools: Iterable[Tool]) -> Catalog:
+        """The catalog of these tools; names are expected to differ."""
+        ordered = {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.name)}
+        lines = "".join(f"{tool.name} {tool.digest}\n" for tool in ordered.values())
+        return cls(MappingProxyType(ordered), hashlib.sha256(lines.encode()).hexdigest())
+
+    def get(self, name: str) -> Tool | None:
+        """The tool of that name, if there is one."""
+        return self.tools.get(name)

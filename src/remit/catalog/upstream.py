@@ -1,0 +1,195 @@
+"""The upstream block: where requests go, with which static headers, and the token they carry (rule)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from remit.catalog.definition import AuthBlock, RetryBlock, ToolAuthBlock, UpstreamBlock, amount
+from remit.catalog.plan import Fixed, RetryPlan
+from remit.catalog.problem import Flaws, Path
+from remit.catalog.tool import ToolAuth
+from remit.oauth import parse_scope
+from remit.web import is_secure
+
+_URL: Final = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*)"
+)
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,4094}[\x21-\x7e])?")
+
+#: Headers that are ours, the connection's, or that tell the API who is calling: never set by a tool file.
+_FORBIDDEN_HEADERS: Final = frozenset(
+    {
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "date",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "max-forwards",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-url",
+        "x-real-ip",
+        "x-request-id",
+        "x-rewrite-url",
+    }
+)
+_FORBIDDEN_PREFIXES: Final = ("proxy-", "sec-", "x-forwarded-")
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A compiled upstream block; ``base_url`` has no trailing slash."""
+
+    base_url: str
+    origin: str
+    headers: tuple[tuple[str, Fixed], ...]
+
+
+def origin_of(url: str) -> str:
+    """``scheme://host:port``, in lower case and with the port written out. Raises ``ValueError`` for other schemes."""
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    if port is None or not parts.hostname:
+        raise ValueError("not an http or https URL")
+    return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
+def compile_upstream(block: UpstreamBlock, flaws: Flaws) -> Upstream:
+    """Check the URL and the headers. The result is of use only when nothing was added to ``flaws``."""
+    path: Path = ("upstream", "baseUrl")
+    base_url = block.base_url.rstrip("/")
+    origin = ""
+    if any(flaw.path == path for flaw in flaws):
+        pass  # the environment did not fill it, which has been said
+    elif match := _URL.fullmatch(base_url):
+        if int(match["port"] or 1) not in range(1, 65536):
+            flaws.add(path, "the port is out of range")
+        elif not is_secure(base_url):
+            flaws.add(path, "a token may not be sent there without TLS", "write https (http is for this machine alone)")
+        elif any(unquote(part) in {".", ".."} for part in match["path"].split("/")):
+            flaws.add(path, 'the path has a segment "." or ".."', "write the path it means")
+        else:
+            origin = origin_of(base_url)
+    else:
+        flaws.add(path, "baseUrl is not a plain URL", "write https://host/path: no query, fragment, user or spaces")
+    headers = tuple((name, Fixed(value)) for name, value in block.headers.items())
+    check_header_names(block.headers, ("upstream", "headers"), flaws)
+    for name, value in block.headers.items():
+        check_header_text(value, ("upstream", "headers", name), flaws)
+    return Upstream(base_url, origin, headers)
+
+
+def check_header_names(names: Iterable[str], path: Path, flaws: Flaws) -> None:
+    """Well-formed, each once whatever its case, and none of those a tool file may not set."""
+    seen: set[str] = set()
+    for name in names:
+        folded = name.lower()
+        if not _HEADER_NAME.fullmatch(name):
+            flaws.add((*path, name), f'"{name[:60]}" is no header name', "use letters, digits and hyphens", at_key=True)
+        elif folded in _FORBIDDEN_HEADERS or folded.startswith(_FORBIDDEN_PREFIXES):
+            flaws.add((*path, name), f"{name} is not a tool file's to set", "leave it out", at_key=True)
+        elif folded in seen:
+            flaws.add((*path, name), f"{name} is there already in another case", "keep one", at_key=True)
+        seen.add(folded)
+
+
+def is_header_text(text: str) -> bool:
+    """Whether ``text`` may be a header's value: printable ASCII, no space at either end (RFC 9110 §5.5, narrowed)."""
+    return _HEADER_VALUE.fullmatch(text) is not None
+
+
+def check_header_text(text: str, path: Path, flaws: Flaws) -> None:
+    """Check a header value that is fixed in the file."""
+    if not is_header_text(text):
+        flaws.add(path, "a header value is printable ASCII without spaces around it")
+    elif "${" in text:
+        flaws.add(
+            path, "the environment is not read here", "${ENV} is for baseUrl and auth; headers are no place for secrets"
+        )
+
+
+def compile_auth(upstream: AuthBlock, tool: ToolAuthBlock, path: Path, flaws: Flaws) -> ToolAuth:
+    """The token one tool's calls carry: the upstream's, with the tool's own scopes and lifetime in its place."""
+    scopes = upstream.scopes if tool.scopes is None else tool.scopes
+    where = ("upstream", "auth") if tool.scopes is None else (*path, "auth")
+    _check_scopes(scopes, (*where, "scopes"), flaws)
+    if upstream.type == "none" and tool.model_fields_set:
+        flaws.add((*path, "auth"), "the upstream takes no token", "leave auth out here", at_key=True)
+    ttl, ttl_path = (
+        (tool.max_ttl, (*path, "auth", "maxTtl"))
+        if tool.max_ttl
+        else (upstream.max_ttl, ("upstream", "auth", "maxTtl"))
+    )
+    lifetime = amount(ttl)
+    if not 1 <= lifetime <= 3600 or lifetime % 1:
+        flaws.add(ttl_path, f"maxTtl {ttl} is not between 1s and 1h in whole seconds")
+    return ToolAuth(
+        type=upstream.type,
+        audience=upstream.audience,
+        resource=upstream.resource,
+        scopes=tuple(dict.fromkeys(scopes)),
+        actor=upstream.actor,
+        max_lifetime=int(lifetime),
+    )
+
+
+def check_auth(block: AuthBlock, flaws: Flaws) -> None:
+    """What the upstream's auth block says must make one target."""
+    path: Path = ("upstream", "auth")
+    if block.type == "none":
+        for name in sorted(block.model_fields_set - {"type"}):
+            key = type(block).model_fields[name].alias or name
+            flaws.add((*path, key), f"{key} means nothing without a token", "leave it out", at_key=True)
+        return
+    if not (block.audience or block.resource):
+        flaws.add(path, "the token has no target", "name the API in audience or resource")
+    if not block.audience.isprintable():
+        flaws.add((*path, "audience"), "audience is not printable")
+    parts = urlsplit(block.resource)
+    if block.resource and (not parts.scheme or "#" in block.resource or not block.resource.isprintable()):
+        flaws.add((*path, "resource"), "resource is not an absolute URI without fragment (RFC 8707 §2)")
+
+
+def _check_scopes(scopes: list[str], path: Path, flaws: Flaws) -> None:
+    for index, scope in enumerate(scopes):
+        try:
+            single = parse_scope(scope) == (scope,)
+        except ValueError:
+            single = False
+        if not single:
+            flaws.add((*path, index), f'"{scope[:60]}" is not one scope (RFC 6749 §3.3)', "write one scope an item")
+
+
+def compile_timeout(text: str, path: Path, flaws: Flaws) -> float:
+    """Seconds for a whole call."""
+    seconds = amount(text)
+    if not 0.01 <= seconds <= 600:
+        flaws.add(path, f"timeout {text} is not between 10ms and 10m")
+    return seconds
+
+
+def compile_retry(block: RetryBlock | None) -> RetryPlan:
+    """Without a block nothing is sent twice."""
+    if block is None:
+        return RetryPlan()
+    return RetryPlan(block.attempts, frozenset(block.when), amount(block.backoff))
