@@ -1,0 +1,101 @@
+"""An error status → what the agent, the trail and the operator are told (rule)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from remit.catalog.binding import scalar_text
+from remit.catalog.expression import Expression, ExpressionFailed
+from remit.catalog.plan import Sentence, StatusPlaceholder
+from remit.catalog.tool import Tool
+from remit.downstream.response import ApiResponse, read_content
+from remit.errors import DownstreamError, DownstreamFailed, DownstreamRefused, ResponseUnusable
+
+_MAX_VALUE: Final = 200
+_UNSAID: Final = "(not said)"
+#: The OAuth error of a challenge (RFC 6750 §3): the one word that tells why a token was not good enough.
+_CHALLENGE_ERROR: Final = re.compile(r'\berror="([a-z_]{1,40})"')
+
+_SENTENCES: Final = {
+    400: "does not accept this request",
+    401: "did not accept the token of this call",
+    403: "does not let this user do this",
+    404: "has nothing under these arguments",
+    409: "says that this conflicts with the present state",
+    412: "says that this conflicts with the present state",
+    422: "cannot do this with these arguments",
+    429: "asks for fewer calls; try again later",
+    503: "is not available now; try again later",
+}
+_BY_CLASS: Final = {3: "answered with a redirect, which is not followed", 4: "refused the request", 5: "failed"}
+
+
+def refusal(tool: Tool, response: ApiResponse) -> DownstreamError:
+    """The error for a status that is no success. Nothing of the body is in it but what the tool file names."""
+    status = response.status
+    kind = DownstreamRefused if 300 <= status < 500 else DownstreamFailed
+    errors = tool.response.errors
+    sentence = errors.get(str(status)) or errors.get(f"{status // 100}xx")
+    return kind(
+        _render(sentence, response) if sentence else _default(tool, status),
+        status=status,
+        detail=_detail(tool, response),
+        hint=_hint(tool, status),
+    )
+
+
+def _default(tool: Tool, status: int) -> str:
+    said = _SENTENCES.get(status) or _BY_CLASS.get(status // 100, "answered what HTTP does not know")
+    return f"{tool.upstream} {said} ({status})"
+
+
+def _render(sentence: Sentence, response: ApiResponse) -> str:
+    body: Any = None
+    if any(isinstance(part, Expression) for part in sentence.parts):
+        try:
+            body = read_content(response)
+        except ResponseUnusable:
+            body = None
+    return "".join(_part(part, response.status, body) for part in sentence.parts)
+
+
+def _part(part: str | StatusPlaceholder | Expression, status: int, body: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, StatusPlaceholder):
+        return str(status)
+    try:
+        return _bounded(part.search(body))
+    except (ExpressionFailed, RecursionError):
+        return _UNSAID
+
+
+def _bounded(value: Any) -> str:
+    """A value of the API's on one short printable line, because an agent will read it."""
+    if value is None or isinstance(value, dict | list):
+        return _UNSAID
+    try:
+        text = scalar_text(value)
+    except ValueError:
+        return _UNSAID
+    printable = "".join(character if character.isprintable() else " " for character in text[: 4 * _MAX_VALUE])
+    return " ".join(printable.split())[:_MAX_VALUE] or _UNSAID
+
+
+def _detail(tool: Tool, response: ApiResponse) -> str:
+    kind = response.media_type or "no content type"
+    said = f"{tool.method} {tool.path} answered {response.status}, {len(response.body)} bytes of {kind}"
+    match = _CHALLENGE_ERROR.search(response.headers.get("www-authenticate", "")[:2000])
+    return f"{said}, challenge error {match[1]}" if match else said
+
+
+def _hint(tool: Tool, status: int) -> str:
+    if status == 401:
+        target = tool.auth.audience or tool.auth.resource
+        return f"check that {tool.upstream} trusts the token service and is the audience {target}"
+    if status == 403:
+        return f"check that the scopes {' '.join(tool.auth.scopes) or '(none)'} and the user's rights suffice"
+    if 300 <= status < 400:
+        return f"put the final address into baseUrl of {tool.upstream}"
+    return ""

@@ -1,0 +1,144 @@
+"""The API's answer → what the agent gets: read, select, redact, cap (rule).
+
+Nothing of an error's body reaches the agent but the values that the tool file names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from remit.catalog.expression import ExpressionFailed
+from remit.catalog.plan import ResponsePlan
+from remit.catalog.tool import Tool
+from remit.downstream.fields import encode_json
+from remit.downstream.refusal import refusal
+from remit.downstream.response import ApiResponse, read_content
+from remit.errors import ResponseUnusable
+
+_MAX_DEPTH: Final = 64
+_CUT: Final = "\n[truncated]"
+_MAX_CUTS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """A shaped result. ``text`` is what the agent reads: compact JSON, or a text as it is; ``size`` its bytes.
+
+    Where something was cut off, ``truncated`` is set and the data says so too: an object has the member
+    ``truncated``, a list has become ``{"items": […], "truncated": true}``, a text ends in ``[truncated]``.
+    """
+
+    data: Any = field(repr=False)
+    text: str = field(repr=False)
+    truncated: bool
+    size: int
+
+
+def shape(tool: Tool, response: ApiResponse) -> ToolResult:
+    """Shape an answer. Raises ``DownstreamRefused`` (3xx, 4xx), ``DownstreamFailed`` (5xx) or ``ResponseUnusable``."""
+    if not 200 <= response.status < 300:
+        raise refusal(tool, response)
+    plan = tool.response
+    try:
+        data = _selected(plan, read_content(response))
+        data, truncated = _capped(data, plan.max_bytes)
+        text = data if isinstance(data, str) else encode_json(data)
+        _check_depth(data, text)
+    except (RecursionError, ExpressionFailed, ValueError) as error:
+        raise ResponseUnusable(
+            "the API's answer does not have the shape this tool expects",
+            status=response.status,
+            detail=f"{type(error).__name__}: {error}"[:200],
+            hint=f"compare select in {tool.where} with what the API answers",
+        ) from None
+    if plan.output is not None and (problems := plan.output.problems(data)):
+        raise ResponseUnusable(
+            "the result does not fit the tool's output schema",
+            status=response.status,
+            detail="; ".join(problems),
+            hint=f"mend response.select or response.schema in {tool.where}",
+        )
+    return ToolResult(data, text, truncated, len(text.encode()))
+
+
+def _selected(plan: ResponsePlan, data: Any) -> Any:
+    """Redact what came, select, and redact again: a value hides neither before nor behind the selection."""
+    for path in plan.redact:
+        path.redact(data)
+    if plan.select is None:
+        return data
+    data = plan.select.search(data)
+    for path in plan.redact:
+        path.redact(data)
+    return data
+
+
+def _check_depth(data: Any, text: str) -> None:
+    """Refuse what others could not read back; the text's brackets bound the depth, so most need no walk."""
+    level = [data] if text.count("[") + text.count("{") > _MAX_DEPTH else []
+    for _ in range(_MAX_DEPTH):
+        level = [child for parent in level for child in _children(parent)]
+    if level:
+        raise ValueError(f"nested deeper than {_MAX_DEPTH} levels")
+
+
+def _children(parent: Any) -> Iterator[Any]:
+    if isinstance(parent, dict):
+        yield from parent.values()
+    elif isinstance(parent, list):
+        yield from parent
+
+
+# ── cap ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _capped(data: Any, limit: int) -> tuple[Any, bool]:
+    """``data`` in at most ``limit`` bytes, and whether something had to go."""
+    if isinstance(data, str):
+        content = data.encode()
+        if len(content) <= limit:
+            return data, False
+        return content[: limit - len(_CUT)].decode("utf-8", "ignore") + _CUT, True
+    if _size(data) <= limit:
+        return data, False
+    if isinstance(data, dict | list):
+        return _cut({"items": data} if isinstance(data, list) else data, limit), True
+    raise ValueError(f"more than {limit} bytes")
+
+
+def _cut(document: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Take items off the end of the longest list until all fits; lists inside other lists stay whole."""
+    document = {**document, "truncated": True}
+    for _ in range(_MAX_CUTS):
+        excess = _size(document) - limit
+        if excess <= 0:
+            return document
+        places = [(container, key) for container, key in _lists(document) if container[key]]
+        if not places:
+            break
+        container, key = max(places, key=lambda place: _size(place[0][place[1]]))
+        container[key] = _shortened(container[key], excess)
+    raise ValueError(f"more than {limit} bytes, and no list to cut")
+
+
+def _lists(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """The lists that can be reached through objects alone."""
+    for key, value in document.items():
+        if isinstance(value, list):
+            yield document, key
+        elif isinstance(value, dict):
+            yield from _lists(value)
+
+
+def _shortened(items: list[Any], excess: int) -> list[Any]:
+    kept = len(items)
+    while kept and excess > 0:
+        kept -= 1
+        excess -= _size(items[kept]) + 1
+    return items[:kept]
+
+
+def _size(data: Any) -> int:
+    return len(encode_json(data).encode())
