@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "remit"
 
-LEAVES = {"errors", "oauth", "clock", "credential", "web"}
+LEAVES = {"errors", "oauth", "clock", "credential", "web", "logs"}
 COMMON = LEAVES | {"principal", "tokens"}
 FIVE = {"identity", "policy", "exchange", "downstream", "audit"}
 

@@ -15,25 +15,31 @@ The caller's token never reaches the API. The API's token never reaches the agen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from remit.audit.trail import Record, Trail
 from remit.catalog.tool import Catalog, Tool
 from remit.clock import Clock
-from remit.credential import Credential, UnverifiedToken
+from remit.credential import UnverifiedToken
 from remit.downstream.client import ApiClient
 from remit.downstream.request import ApiRequest, CallContext, build_request
 from remit.downstream.result import ToolResult, shape
-from remit.errors import AuthorizationError, InternalError, RemitError, ToolHidden, ToolUnknown
+from remit.errors import (
+    ArgumentsInvalid,
+    InternalError,
+    RemitError,
+    ScopeInsufficient,
+    ToolHidden,
+    ToolUnknown,
+)
 from remit.exchange.exchanger import DelegatedToken, Exchanger
 from remit.exchange.messages import Target, Wanted
 from remit.identity.actor import ActorResolver
 from remit.identity.subject import SubjectIdentifier
 from remit.policy.decision import Decision, Deny, Permit
 from remit.policy.engine import PolicyEngine
-from remit.policy.input import document
+from remit.policy.input import Phase, Question
 from remit.policy.obligations import narrowed
 from remit.principal import ActingParty, Caller, Principal
 
@@ -58,47 +64,64 @@ class CallResult:
     result: ToolResult
 
 
-class Watch(Protocol):
-    """Somebody who may see each step while it happens (`remit call --explain`). No token is shown to them."""
+class Tools(Protocol):
+    """Where the tools are now; a reload replaces the whole catalog at once."""
 
-    def identified(self, principal: Principal, acting: ActingParty) -> None: ...
-    def decided(self, decision: Decision, wanted: Wanted) -> None: ...
-    def exchanged(self, token: DelegatedToken) -> None: ...
-    def calling(self, request: ApiRequest) -> None: ...
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog in force."""
+        ...
+
+
+class Watch:
+    """Sees each step as it happens (`remit call --explain`). No token is shown to it. This one looks away."""
+
+    def identified(self, principal: Principal, acting: ActingParty) -> None:
+        """Step 1."""
+
+    def decided(self, decision: Decision) -> None:
+        """Step 3."""
+
+    def exchanged(self, wanted: Wanted, token: DelegatedToken) -> None:
+        """Step 5."""
+
+    def calling(self, request: ApiRequest) -> None:
+        """Step 6, before it is sent."""
+
+
+_NOBODY: Final = Watch()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the bridge is made of. ``scopes_within_subject``: the token service gives only scopes that the
+    caller's token holds, so a missing one can be told at once."""
+
+    subjects: SubjectIdentifier
+    actors: ActorResolver
+    tools: Tools
+    policy: PolicyEngine
+    exchange: Exchanger
+    apis: ApiClient
+    trail: Trail
+    clock: Clock
+    scopes_within_subject: bool = True
 
 
 class Bridge:
-    """Everything a door needs: list the tools a caller may see, call one of them, identify a caller."""
+    """All a door needs: call a tool, list the tools a caller may see, identify a caller."""
 
-    def __init__(
-        self,
-        *,
-        subjects: SubjectIdentifier,
-        actors: ActorResolver,
-        catalog: CatalogView,
-        policy: PolicyEngine,
-        exchange: Exchanger,
-        apis: ApiClient,
-        trail: Trail,
-        clock: Clock,
-    ) -> None:
-        self._subjects = subjects
-        self._actors = actors
-        self._catalog = catalog
-        self._policy = policy
-        self._exchange = exchange
-        self._apis = apis
-        self._trail = trail
-        self._clock = clock
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
-    async def call(self, call: ToolCall, watch: Watch | None = None) -> CallResult:
+    async def call(self, call: ToolCall, watch: Watch = _NOBODY) -> CallResult:
         """Make one call. Raises leaves of ``RemitError``, each with ``call_id`` set, and nothing else."""
-        record = self._trail.record(
+        record = self._parts.trail.record(
             door=call.door, tool=call.name, arguments=call.arguments, request_id=call.request_id
         )
         try:
-            async with record:
-                return await self._steps(call, record, watch or _NOBODY)
+            async with record:  # 7: its end writes the outcome
+                return CallResult(record.id, await self._steps(call, record, watch))
         except RemitError as error:
             error.call_id = record.id
             raise
@@ -107,7 +130,26 @@ class Bridge:
             unforeseen.call_id = record.id
             raise unforeseen from error
 
-    async def _steps(self, call: ToolCall, record: Record, watch: Watch) -> CallResult:
+    async def visible_tools(self, door: str, token: UnverifiedToken | None) -> tuple[Tool, ...]:
+        """The tools that policy shows to this caller, by name. Raises ``AuthenticationError`` leaves."""
+        caller, acting = await self._identify(token)
+        tools = tuple(self._parts.tools.catalog.tools.values())
+        questions = [self._question(Phase.TOOL_LIST, caller, acting, tool, door=door) for tool in tools]
+        decisions = await self._parts.policy.decide_many([question.document() for question in questions])
+        return tuple(tool for tool, decision in zip(tools, decisions, strict=True) if decision.allow)
+
+    async def identify(self, token: UnverifiedToken | None) -> Caller:
+        """Who shows this token. Raises ``AuthenticationError`` leaves."""
+        return await self._parts.subjects.identify(token)
+
+    def scopes_for(self, name: str) -> tuple[str, ...]:
+        """The scopes the caller's own token must hold for a tool; none where the token service does not tie them."""
+        tool = self._parts.tools.catalog.get(name)
+        return tool.auth.scopes if tool and self._parts.scopes_within_subject else ()
+
+    async def _steps(self, call: ToolCall, record: Record, watch: Watch) -> ToolResult:
+        parts = self._parts
+
         caller, acting = await self._identify(call.token)  # 1
         record.identified(caller.principal, acting)
         watch.identified(caller.principal, acting)
@@ -115,18 +157,90 @@ class Bridge:
         tool = await self._find(call, caller, acting)  # 2
         record.found(tool)
 
-        permit, wanted = await self._decide(call, caller, acting, tool, record, watch)  # 3
+        question = self._question(Phase.TOOL_CALL, caller, acting, tool, call)  # 3
+        decision = await parts.policy.decide(question.document())
+        record.decided(decision)
+        watch.decided(decision)
+        wanted = narrowed(_wanted(tool), _permitted(decision).obligations)
+        self._check_held(caller.principal, wanted)
+        request = build_request(tool, call.arguments, _context(caller.principal, acting, record.id))
 
         await record.intend(wanted)  # 4
 
-        token = await self._exchange.delegated_token(caller, acting, wanted)  # 5
+        token = await parts.exchange.delegated_token(caller, acting, wanted)  # 5
         record.exchanged(token)
-        watch.exchanged(token)
+        watch.exchanged(wanted, token)
 
-        request = build_request(tool, call.arguments, _context(caller, acting, record.id))  # 6
-        watch.calling(request)
-        response = await self._apis.send(request, token.credential, tool, call_id=record.id)
+        watch.calling(request)  # 6
+        response = await parts.apis.send(request, token.credential, tool, call_id=record.id)
         record.called(request, response)
         result = shape(tool, response)
         record.answered(result)
-        return CallResult(record.id, result)  # 7 is the record's own end
+        return result
+
+    async def _identify(self, token: UnverifiedToken | None) -> tuple[Caller, ActingParty]:
+        caller = await self._parts.subjects.identify(token)
+        return caller, await self._parts.actors.resolve(caller.principal)
+
+    async def _find(self, call: ToolCall, caller: Caller, acting: ActingParty) -> Tool:
+        """The tool, its arguments checked. Wrong arguments are told only to those who may see the tool."""
+        tool = self._parts.tools.catalog.get(call.name)
+        if tool is None:
+            raise ToolUnknown("there is no such tool")
+        try:
+            tool.validate(call.arguments)
+        except ArgumentsInvalid:
+            question = self._question(Phase.TOOL_LIST, caller, acting, tool, door=call.door)
+            if not (await self._parts.policy.decide(question.document())).allow:
+                raise ToolHidden("there is no such tool") from None
+            raise
+        return tool
+
+    def _question(
+        self,
+        phase: Phase,
+        caller: Caller,
+        acting: ActingParty,
+        tool: Tool,
+        call: ToolCall | None = None,
+        door: str = "",
+    ) -> Question:
+        return Question(
+            phase=phase,
+            principal=caller.principal,
+            acting=acting,
+            tool=tool,
+            now=self._parts.clock.now(),
+            arguments=call.arguments if call else {},
+            door=call.door if call else door,
+            request_id=call.request_id if call else "",
+            client=call.client if call else "",
+        )
+
+    def _check_held(self, principal: Principal, wanted: Wanted) -> None:
+        """A scope that the caller's token lacks would be refused by the token service: said here, with its name."""
+        missing = [scope for scope in wanted.scopes if scope not in principal.scopes]
+        if missing and self._parts.scopes_within_subject:
+            raise ScopeInsufficient(
+                f"the user's token lacks the scope {' '.join(missing)}",
+                scope=" ".join(wanted.scopes),
+                hint="have the user sign in again with this scope",
+            )
+
+
+def _permitted(decision: Decision) -> Permit:
+    """The permit, or the refusal: with its reasons, or as an unknown tool where the caller is to be told none."""
+    if isinstance(decision, Deny) and not decision.failed and not decision.user_reasons:
+        raise ToolHidden("there is no such tool", detail=decision.rule)
+    return decision.require_permit()
+
+
+def _wanted(tool: Tool) -> Wanted:
+    auth = tool.auth
+    return Wanted(Target(audience=auth.audience, resource=auth.resource), auth.scopes, auth.max_lifetime)
+
+
+def _context(principal: Principal, acting: ActingParty, call_id: str) -> CallContext:
+    """What a tool file may put into a request with ``{from: …}``."""
+    user = {"sub": principal.subject, "iss": principal.issuer, "name": principal.name}
+    return CallContext(user=user, actor={"sub": acting.actor.sub}, call={"id": call_id})

@@ -13,13 +13,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 from yarl import URL
+
+#: What ``http_client`` makes, for those that only hand it on.
+HttpClient: TypeAlias = httpx.AsyncClient
 
 #: What a client says it is.
 USER_AGENT: Final = "remit"

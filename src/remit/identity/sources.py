@@ -64,7 +64,7 @@ def token_from_command(command: Sequence[str]) -> SubjectTokenSource:
         except (OSError, TimeoutError, ValueError) as error:
             raise TokenMissing(
                 "the subject token command failed",
-                detail=f"{command[0]}: {error or type(error).__name__}",
+                detail=f"{command[0]}: {str(error) or type(error).__name__}",
                 hint=f"run `{command[0]} …` by hand: it must print an access token and exit with 0",
             ) from error
         return UnverifiedToken(output) if output else None

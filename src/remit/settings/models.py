@@ -72,13 +72,21 @@ class SecretRef(Section):
 # ── one class per folder ─────────────────────────────────────────────────────────────────
 
 
+class ClaimSettings(Section):
+    """The claims in which an issuer puts what policy wants to know."""
+
+    name: str = "name"
+    groups: str = "groups"
+    roles: str = "roles"
+
+
 class IssuerSettings(Section):
-    """An external issuer whose tokens prove a subject. ``claims`` says where it puts name, groups and roles."""
+    """An external issuer whose tokens prove a subject."""
 
     issuer: Url
     jwks_uri: Url
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("ES256",)
-    claims: Mapping[Literal["name", "groups", "roles"], str] = Field(default_factory=dict)
+    claims: ClaimSettings = ClaimSettings()
 
 
 class IdentitySettings(Section):

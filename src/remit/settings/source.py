@@ -149,7 +149,8 @@ def _build(document: dict[str, Any], folder: Path, marks: _Marks) -> Settings:
         problems = tuple(_problem(details, marks) for details in error.errors(include_url=False, include_input=False))
         first = problems[0]
         raise SettingsInvalid(first.message, where=first.where, hint=first.hint, problems=problems) from None
-    return _absolute(settings, folder)
+    absolute: Settings = _absolute(settings, folder)
+    return absolute
 
 
 def _problem(details: ErrorDetails, marks: _Marks) -> SettingsInvalid:
@@ -168,7 +169,7 @@ def _names_at(location: _Location) -> list[str]:
     """The settings there are at ``location``: walks the models, through mappings and lists."""
     model: Any = Settings
     for step in location:
-        field = model.model_fields.get(step) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        field = model.model_fields.get(str(step)) if isinstance(model, type) and issubclass(model, BaseModel) else None
         if field is not None:
             model = _model_in(field.annotation)
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []

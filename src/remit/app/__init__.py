@@ -1,0 +1,1 @@
+"""Settings → running parts. The one unit that knows every class."""

@@ -1,0 +1,84 @@
+"""Path: every problem of settings, secrets, tools, policy and keys, at once; nothing is served or called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from remit.app import registry
+from remit.catalog.loader import load_catalog
+from remit.errors import DefinitionInvalid, SettingsInvalid, SetupError
+from remit.policy.bundle import load_policy
+from remit.policy.rego import RegoEngine
+from remit.clock import SystemClock
+from remit.settings import Settings, environment, load_settings
+from remit.sts.keys import KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found: short facts of what is right, and every problem."""
+
+    facts: tuple[str, ...]
+    problems: tuple[SetupError, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything could be served as it is."""
+        return not self.problems
+
+
+def check_all(config: Path | None) -> Checked:
+    """Check everything that `remit serve` would need."""
+    try:
+        settings = load_settings(config)
+    except SettingsInvalid as error:
+        return Checked((), error.problems)
+    facts, problems = ["settings ok"], []
+    for part in (_tools, _policy, _clients, _keys):
+        fact, found = part(settings)
+        facts += [fact] if fact else []
+        problems += found
+    return Checked(tuple(facts), tuple(problems))
+
+
+_Found = tuple[str, list[SetupError]]
+
+
+def _tools(settings: Settings) -> _Found:
+    report = load_catalog(settings.tools, {**settings.variables, **environment()})
+    problems: list[SetupError] = [
+        DefinitionInvalid(problem.message, where=problem.where, hint=problem.hint) for problem in report.problems
+    ]
+    return f"{len(report.catalog.tools)} tools ok", problems
+
+
+def _policy(settings: Settings) -> _Found:
+    return _trying(lambda: f"policy {RegoEngine(load_policy(settings.policy), SystemClock()).revision} ok")
+
+
+def _clients(settings: Settings) -> _Found:
+    def check() -> str:
+        if settings.exchange.service == "remote":
+            registry.client_authentication(settings)
+            return f"agent {settings.agent.client_id} ok"
+        registry.runner(settings)
+        return f"{len(registry.clients(settings))} clients ok"
+
+    return _trying(check)
+
+
+def _keys(settings: Settings) -> _Found:
+    """An existing key ring is read; one that is not there yet is none's problem, and is not made here."""
+    folder = settings.state_dir / "keys"
+    if not settings.sts.enabled or not folder.exists():
+        return "", []
+    return _trying(lambda: f"signing key {KeyRing.open(folder).signing_key.kid[:8]} ok")
+
+
+def _trying(check: Callable[[], str]) -> _Found:
+    try:
+        return check(), []
+    except SetupError as error:
+        return "", [error]

@@ -1,0 +1,159 @@
+"""Door: serves the wired parts: everything on one HTTP port, or one client on standard input and output."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from remit.app.wiring import App, running, subject_token_source
+from remit.clock import SystemClock
+from remit.doors.mcp.http import HttpDoor, McpHttpSettings
+from remit.doors.mcp.stdio import StdioDoor
+from remit.errors import SettingsInvalid
+from remit.settings import Settings
+from remit.sts.endpoints import routes as sts_routes
+
+log = structlog.get_logger("remit")
+
+#: How long requests under way may take to end once the server is asked to stop.
+GRACE_SECONDS: Final = 10
+
+
+async def http(settings: Settings) -> None:
+    """Serve until interrupted. Logs one line once requests are answered."""
+    with listening(settings.listen) as listener:
+        async with running(settings) as app, served(http_app(app), listener), app.watching_tools():
+            host, port = listener.getsockname()[:2]
+            log.info(
+                "serving",
+                listen=f"{host}:{port}",
+                mcp=settings.mcp_resource,
+                issuer=settings.issuer if app.sts else settings.exchange.issuer,
+                tools=len(app.tools.catalog.tools),
+                policy=app.policy.revision,
+            )
+            await interrupted()
+
+
+async def stdio(settings: Settings, as_user: str | None = None) -> None:
+    """Serve one MCP client until it closes its end. ``as_user`` is a development user to speak for."""
+    async with running(settings) as app:
+        door = StdioDoor(app.bridge, subject_token_source(app, as_user), SystemClock())
+        async with app.watching_tools(door.notify_tools_changed):
+            await door.serve()
+
+
+def http_app(app: App) -> Starlette:
+    """Every HTTP door in one application: ``/mcp``, ``/oauth2/*``, ``/.well-known/*``, ``/healthz``, ``/readyz``."""
+    settings = app.settings
+    door = HttpDoor(
+        app.bridge,
+        McpHttpSettings(
+            resource=settings.mcp_resource,
+            issuers=app.subject_issuers,
+            baseline_scopes=settings.mcp.baseline_scopes,
+            allowed_hosts=settings.mcp.allowed_hosts,
+            allowed_origins=settings.mcp.allowed_origins,
+            max_body_bytes=settings.mcp.max_body_bytes,
+        ),
+        SystemClock(),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with door.running():
+            yield
+
+    app.on_tools_changed(door.notify_tools_changed)
+    token_service = sts_routes(app.sts, app.clock) if app.sts else []
+    return Starlette(routes=[*door.routes, *token_service, *_health(app)], lifespan=lifespan)
+
+
+def _health(app: App) -> list[Route]:
+    async def alive(_request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_request: Request) -> JSONResponse:
+        """Ready to make calls: the trail can be written. Says nothing of APIs, which come and go."""
+        failing = [] if await app.trail_is_writable() else ["audit"]
+        return JSONResponse({"status": "failing" if failing else "ok", "failing": failing}, 503 if failing else 200)
+
+    return [Route("/healthz", alive), Route("/readyz", ready)]
+
+
+# ── uvicorn ──────────────────────────────────────────────────────────────────────────────
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals alone: several servers may share a process, and none of them owns it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def listening(address: str) -> Iterator[socket.socket]:
+    """A listening socket for ``HOST:PORT``. Raises ``SettingsInvalid`` where the address cannot be had."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, int(port)), family=family, backlog=1024)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingsInvalid(
+            f"cannot listen on {address}: {reason}", where="listen", hint="choose another with --http HOST:PORT"
+        ) from error
+    with listener:
+        yield listener
+
+
+@asynccontextmanager
+async def served(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+    """Answers requests on ``listener`` while the block runs; ends those under way when it is left."""
+    options: dict[str, Any] = {
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+        "lifespan": "on",
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+        # The SDK streams answers; a browser page is nobody's client here.
+        "ws": "none",
+    }
+    server = _Server(uvicorn.Config(app, **options))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            if task.done():
+                await task
+                raise SettingsInvalid("the server did not start", where="listen")
+            await asyncio.sleep(0.005)
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def interrupted() -> None:
+    """Returns on SIGINT or SIGTERM; on Windows, where a loop takes no signal handlers, Ctrl-C cancels instead."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(name, stop.set)
+        except NotImplementedError:
+            signal.signal(name, lambda *_: loop.call_soon_threadsafe(stop.set))
+    await stop.wait()

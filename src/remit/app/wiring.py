@@ -1,0 +1,266 @@
+"""Path: ``Settings`` → the wired parts: bridge, token service, catalog, policy, trail.
+
+Every choice between two implementations is made here, once, so nothing further in asks which one it got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import anyio
+import structlog
+
+from remit.app import registry
+from remit.audit.store.probe import is_writable
+from remit.audit.store.sqlite import SqliteStore
+from remit.audit.trail import Trail
+from remit.bridge import Bridge, Parts
+from remit.catalog.loader import CatalogSource, LoadReport
+from remit.clock import Clock, SystemClock
+from remit.credential import Credential, UnverifiedToken
+from remit.downstream.client import ApiClient
+from remit.errors import DefinitionInvalid, SettingsInvalid, StateInvalid
+from remit.exchange.actor_token import ActorTokens
+from remit.exchange.exchanger import Exchanger
+from remit.exchange.messages import Target
+from remit.exchange.service import EmbeddedTokenService, RemoteTokenService, TokenEndpoint, TokenService
+from remit.identity.actor import ActorResolver, OwnToken
+from remit.identity.sources import (
+    SubjectTokenSource,
+    no_token,
+    token_from_command,
+    token_from_file,
+    token_from_value,
+)
+from remit.identity.subject import ClaimNames, SubjectIdentifier
+from remit.policy.bundle import load_policy
+from remit.policy.engine import PolicyEngine
+from remit.policy.rego import RegoEngine
+from remit.settings import Settings, environment
+from remit.sts.grant import SecurityTokenService
+from remit.sts.keys import KeyRing
+from remit.sts.users import mint_subject_token
+from remit.tokens.jwks import JwksClient, LiveKeys
+from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer
+from remit.web import HttpClient, http_client
+
+log = structlog.get_logger("remit")
+
+#: How long a token lives that is minted for a development user's stdio session or single call.
+_DEVELOPMENT_SECONDS: Final = 3600
+ToolsChanged = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The wired parts, for the doors and commands."""
+
+    settings: Settings
+    bridge: Bridge
+    tools: CatalogSource
+    policy: PolicyEngine
+    store: SqliteStore
+    clock: Clock
+    sts: SecurityTokenService | None
+    _tools_changed: list[ToolsChanged] = field(default_factory=list)
+
+    @property
+    def subject_issuers(self) -> tuple[str, ...]:
+        """Who may issue tokens for the MCP door: the embedded token service first, where there is one."""
+        external = tuple(issuer.issuer for issuer in self.settings.identity.issuers)
+        return (self.sts.issuer, *external) if self.sts else external
+
+    def on_tools_changed(self, tell: ToolsChanged) -> None:
+        """Have ``tell`` called after every reload that changed the tools."""
+        self._tools_changed.append(tell)
+
+    @asynccontextmanager
+    async def watching_tools(self, tell: ToolsChanged | None = None) -> AsyncIterator[None]:
+        """Reload changed tool files while the block runs; a file that broke keeps its old tools."""
+        if tell is not None:
+            self.on_tools_changed(tell)
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(self.tools.watch, self._reloaded))
+            yield
+            group.cancel_scope.cancel()
+
+    async def _reloaded(self, report: LoadReport) -> None:
+        _log_problems(report)
+        log.info("tools_reloaded", tools=len(report.catalog.tools), revision=report.catalog.revision[:12])
+        for tell in self._tools_changed:
+            await tell()
+
+    async def trail_is_writable(self) -> bool:
+        """Whether a record could be written now."""
+        return await anyio.to_thread.run_sync(is_writable, self.settings.audit_file)
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, agent: str = "", clock: Clock | None = None) -> AsyncIterator[App]:
+    """The parts of ``settings``, open while the block runs. ``agent``: act as this client of ``sts.clients``.
+
+    Raises ``SetupError`` leaves. Everything that can be wrong with settings, tools, policy and keys shows here,
+    before anything is served.
+    """
+    clock = clock or SystemClock()
+    settings = registry.acting_as(settings, agent) if agent else settings
+    _make_private(settings.state_dir)
+    async with AsyncExitStack() as stack:
+        http = http_client(total=settings.exchange.timeout)
+        stack.push_async_callback(http.aclose)
+        sts = _token_service(settings, clock)
+        trusted = [*_own_issuer(settings, sts), *_external_issuers(settings, http)]
+        store = SqliteStore(settings.audit_file)
+        stack.callback(store.close)
+        apis = ApiClient()
+        stack.push_async_callback(apis.aclose)
+        verifier = TokenVerifier(trusted)
+        service = _exchange_service(settings, sts, http, clock)
+        service_verifier = _service_verifier(settings, sts, http)
+        tools = _catalog(settings)
+        policy = RegoEngine(load_policy(settings.policy), clock)
+        bridge = Bridge(
+            Parts(
+                subjects=_subjects(settings, verifier, clock),
+                actors=_actors(settings, service, service_verifier, clock),
+                tools=tools,
+                policy=policy,
+                exchange=Exchanger(service, service_verifier, clock, typ=frozenset(settings.exchange.typ)),
+                apis=apis,
+                trail=Trail(store, clock),
+                clock=clock,
+                scopes_within_subject=settings.exchange.scopes_within_subject,
+            )
+        )
+        yield App(settings, bridge, tools, policy, store, clock, sts)
+
+
+def subject_token_source(app: App, as_user: str | None = None) -> SubjectTokenSource:
+    """Where a stdio session or a single call gets its subject token: a development user, or as the settings say."""
+    settings = app.settings
+    if as_user:
+        mint_for(app, as_user)  # an unknown user is an error now, not at the first call
+        return partial(_development_token, app, as_user)
+    if settings.subject_token:
+        return token_from_value(Credential(settings.subject_token))
+    if settings.subject_token_file:
+        return token_from_file(settings.subject_token_file)
+    if settings.subject_token_command:
+        return token_from_command(settings.subject_token_command)
+    return no_token
+
+
+def mint_for(app: App, user: str, *, seconds: int = _DEVELOPMENT_SECONDS) -> Credential:
+    """A token of a development user for the MCP door, as if they had signed in. Raises ``SettingsInvalid``."""
+    if app.sts is None:
+        raise SettingsInvalid(
+            "development users need the embedded token service", where="sts.enabled", hint="present a token instead"
+        )
+    return mint_subject_token(
+        app.sts,
+        registry.development_user(app.settings, user),
+        audience=app.settings.mcp_resource,
+        client_id=registry.SIGN_IN_CLIENT,
+        lifetime=seconds,
+        now=app.clock.now(),
+    )
+
+
+async def _development_token(app: App, user: str) -> UnverifiedToken:
+    return UnverifiedToken(mint_for(app, user).reveal())
+
+
+# ── the parts ────────────────────────────────────────────────────────────────────────────
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateInvalid(
+            f"the state directory cannot be made: {error.strerror}", where=str(folder), hint="set state_dir"
+        ) from error
+
+
+def _token_service(settings: Settings, clock: Clock) -> SecurityTokenService | None:
+    if not settings.sts.enabled:
+        return None
+    keys = KeyRing.open(settings.state_dir / "keys")
+    return SecurityTokenService(settings.issuer, keys, clock, registry.clients(settings))
+
+
+def _own_issuer(settings: Settings, sts: SecurityTokenService | None) -> list[TrustedIssuer]:
+    if sts is None:
+        return []
+    return [TrustedIssuer(settings.issuer, frozenset({"ES256"}), LiveKeys(sts.keys.jwks))]
+
+
+def _external_issuers(settings: Settings, http: HttpClient) -> list[TrustedIssuer]:
+    return [
+        TrustedIssuer(item.issuer, frozenset(item.algorithms), JwksClient(item.jwks_uri, client=http))
+        for item in settings.identity.issuers
+    ]
+
+
+def _exchange_service(
+    settings: Settings, sts: SecurityTokenService | None, http: HttpClient, clock: Clock
+) -> TokenService:
+    if settings.exchange.service == "remote":
+        endpoint = TokenEndpoint(
+            issuer=settings.exchange.issuer or "",
+            url=settings.exchange.token_endpoint or "",
+            seconds=settings.exchange.timeout,
+        )
+        return RemoteTokenService(endpoint, registry.client_authentication(settings), http, clock)
+    if sts is None:
+        raise SettingsInvalid(
+            "exchange.service is embedded, but the embedded token service is switched off",
+            where="exchange.service",
+            hint="set sts.enabled: true, or exchange.service: remote",
+        )
+    client = registry.runner(settings)
+    return EmbeddedTokenService(client.client_id, partial(sts.grant, client))
+
+
+def _service_verifier(settings: Settings, sts: SecurityTokenService | None, http: HttpClient) -> TokenVerifier:
+    """Trusts the token service that is asked, and nobody else."""
+    if settings.exchange.service == "embedded":
+        return TokenVerifier(_own_issuer(settings, sts))
+    keys = JwksClient(settings.exchange.jwks_uri or "", client=http)
+    return TokenVerifier([TrustedIssuer(settings.exchange.issuer or "", frozenset(settings.exchange.algorithms), keys)])
+
+
+def _subjects(settings: Settings, verifier: TokenVerifier, clock: Clock) -> SubjectIdentifier:
+    audiences = frozenset(settings.identity.audiences) or frozenset({settings.mcp_resource})
+    expect = Expectation(audiences, typ=frozenset(settings.identity.typ), leeway=settings.identity.leeway)
+    names = {item.issuer: ClaimNames(**item.claims.model_dump()) for item in settings.identity.issuers}
+    return SubjectIdentifier(verifier, expect, clock, names)
+
+
+def _actors(settings: Settings, service: TokenService, verifier: TokenVerifier, clock: Clock) -> ActorResolver:
+    if settings.agent.actor == "client":
+        return ActorResolver(service.client_id)
+    issuer = settings.issuer if settings.exchange.service == "embedded" else settings.exchange.issuer or ""
+    expect = Expectation(frozenset({issuer}), typ=frozenset(settings.exchange.typ), leeway=settings.identity.leeway)
+    tokens = ActorTokens(service, Target(audience=issuer), clock)
+    return ActorResolver(service.client_id, OwnToken(tokens, verifier, expect, clock))
+
+
+def _catalog(settings: Settings) -> CatalogSource:
+    """The tools. A broken file is logged and its tools are missing; no usable file at all is an error."""
+    source = CatalogSource(settings.tools, {**settings.variables, **environment()})
+    _log_problems(source.report)
+    if source.report.problems and not source.catalog.tools:
+        first = source.report.problems[0]
+        raise DefinitionInvalid(first.message, where=first.where, hint=first.hint)
+    return source
+
+
+def _log_problems(report: LoadReport) -> None:
+    for problem in report.problems:
+        log.error("tool_file_invalid", where=problem.where, problem=problem.message, hint=problem.hint)

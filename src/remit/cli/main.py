@@ -1,0 +1,69 @@
+"""``remit``: the commands and the options in front of them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remit.cli import audit, call, check, config, demo, init, serve, token
+from remit.cli.common import Exit, Global, exit_code
+from remit.errors import RemitError
+
+app = typer.Typer(
+    name="remit",
+    help="Let AI agents call your company's APIs as the person they work for.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("init")(init.init)
+app.command("serve")(serve.serve)
+app.command("call")(call.call)
+app.command("check")(check.check)
+app.add_typer(token.app, name="token")
+app.add_typer(audit.app, name="audit")
+app.add_typer(config.app, name="config")
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001  a Typer callback gets its value by position
+    if wanted:
+        from remit import __version__
+
+        typer.echo(f"remit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[  # noqa: A002  the option's name
+        Path | None, typer.Option("--config", "-c", help="Settings file (default: remit.yaml here).", metavar="FILE")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log everything.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log errors only.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Let AI agents call your company's APIs as the person they work for."""
+    del version
+    context.obj = Global(config=config, verbose=verbose, quiet=quiet)
+
+
+def main() -> None:
+    """Run a command. A foreseen error ends it with its own exit code and no traceback."""
+    try:
+        app()
+    except RemitError as error:
+        from remit.cli.render import render_error
+
+        render_error(error)
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(Exit.OK)  # the reader of a pipe had enough

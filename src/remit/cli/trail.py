@@ -1,0 +1,124 @@
+"""How the trail looks on a terminal: one sentence a call, one page a call, one verdict on the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from remit.cli.render import chain_line, compact, plain, print_rows, utc
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from remit.audit.chain import Report
+    from remit.audit.store.reader import Call
+
+_STYLES: Final = {
+    "success": "green",
+    "denied": "red",
+    "failure": "yellow",
+    "error": "bold red",
+    "unfinished": "bold yellow",
+}
+_ID_SHOWN: Final = 26
+
+
+def print_line(out: Console, call: Call) -> None:
+    """``2026-11-22 10:00:00Z  success  get_order  for alice by agent-runner  01J…``"""
+    from rich.text import Text
+
+    facts = call.facts
+    outcome = str(facts.get("outcome", "unfinished"))
+    parts = [
+        (utc(_int(facts.get("time_ms")) / 1000), "dim"),
+        (f"{outcome:<10}", _STYLES.get(outcome, "")),
+        (f"{plain(_at(facts, 'tool', 'name')):<16}", "bold"),
+        (chain_line(_parties(facts)) or "nobody identified", ""),
+        (_why(facts), "yellow"),
+        (call.call_id[:_ID_SHOWN], "dim"),
+    ]
+    line = Text("  ").join(Text(text, style) for text, style in parts if text)
+    out.print(line, soft_wrap=True)
+
+
+def print_call(out: Console, call: Call) -> None:
+    """Everything recorded of one call, in the order it happened."""
+    print_line(out, call)
+    facts = call.facts
+    for group in (
+        "principal",
+        "actor",
+        "tool",
+        "arguments",
+        "decision",
+        "requested",
+        "exchange",
+        "downstream",
+        "result",
+        "error",
+    ):
+        section = facts.get(group)
+        if isinstance(section, Mapping) and section:
+            out.print(group, style="bold cyan")
+            print_rows(out, ((name, _shown(value)) for name, value in section.items()), label_width=14)
+    timings = facts.get("durations")
+    if isinstance(timings, Mapping):
+        out.print("durations", style="bold cyan")
+        print_rows(
+            out,
+            ((name.removesuffix("_us"), f"{_int(value) / 1000:.2f} ms") for name, value in timings.items()),
+            label_width=14,
+        )
+    out.print("chain", style="bold cyan")
+    for name, record in (("intent", call.intent), ("outcome", call.outcome)):
+        if record is not None:
+            print_rows(out, [(name, f"#{record.seq}  {record.hash}")], label_width=14)
+
+
+def print_report(out: Console, report: Report) -> None:
+    """The verdict, and what unfinished calls mean."""
+    verdict, style = ("verified", "bold green") if report.sound else ("BROKEN", "bold red")
+    out.print(f"{verdict}: {report.records} records, {report.intents} intents, {report.outcomes} outcomes", style=style)
+    if report.broken is not None:
+        print_rows(out, [("record", f"#{report.broken.seq}"), ("problem", report.broken.problem)])
+    if report.unfinished:
+        print_rows(out, [("unfinished", " ".join(report.unfinished))])
+        print_rows(
+            out, [("", "the process ended in between, or they run now: the API may or may not have been called")]
+        )
+    print_rows(out, [("head", report.head)])
+
+
+def _parties(facts: Mapping[str, Any]) -> list[str]:
+    """The subject, then those who acted, the current one last; the inbound chain where nothing was exchanged."""
+    subject = _at(facts, "principal", "subject")
+    if not subject:
+        return []
+    chain = (facts.get("exchange") or facts.get("principal") or {}).get("chain") or []
+    names = [str(link.get("sub", "?")) for link in reversed(chain) if isinstance(link, Mapping)]
+    actor = _at(facts, "actor", "sub")
+    return [subject, *names] if facts.get("exchange") or not actor or actor in names else [subject, *names, actor]
+
+
+def _why(facts: Mapping[str, Any]) -> str:
+    """The error's code; for a denial the policy's own reasons."""
+    if (code := _at(facts, "error", "code")) == "access_denied":
+        reasons = (facts.get("decision") or {}).get("reasons") or []
+        return (
+            plain(", ".join(str(reason.get("code", "")) for reason in reasons if isinstance(reason, Mapping))) or code
+        )
+    return plain(code)
+
+
+def _at(facts: Mapping[str, Any], group: str, name: str) -> str:
+    section = facts.get(group)
+    value = section.get(name, "") if isinstance(section, Mapping) else ""
+    return value if isinstance(value, str) else compact(value)
+
+
+def _int(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value in (None, [], {}) else compact(value)

@@ -1,0 +1,232 @@
+"""Path: the demonstration: start the sample company on loopback, play the story, say what everybody saw."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from remit.app.serving import http_app, interrupted, listening, served
+from remit.app.wiring import App, mint_for, running
+from remit.audit.store.reader import Call, open_reader
+from remit.credential import Credential
+from remit.demo.api import Journal
+from remit.demo.orders import orders_app
+from remit.demo.payments import payments_app
+from remit.demo.script import STORY, Reply, Scene, ask
+from remit.demo.workspace import write_workspace
+from remit.errors import SettingsInvalid
+from remit.settings import Settings, load_settings, read_secret
+
+#: A working day with the demo; what is short-lived are the tokens for the APIs.
+_USER_TOKEN_SECONDS: Final = 8 * 3600
+_USERS: Final = ("alice", "bob")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `remit demo` was asked for. ``folder`` keeps the workspace; without it a temporary one is used."""
+
+    once: bool = False
+    ready_file: Path | None = None
+    folder: Path | None = None
+    port: int = 8700
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One scene with what came of it: what the agent was told, what the APIs got, what the auditor reads."""
+
+    scene: Scene
+    reply: Reply
+    claims: dict[str, Any] | None
+    downstream_claims: list[dict[str, Any]]
+    record: Mapping[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is as it should be, the chain of each hop included."""
+        expected = self.scene
+        told = self.reply.is_error == (expected.outcome != "success")
+        recorded = self.record.get("outcome") == expected.outcome and expected.reason in self.reason
+        if expected.outcome != "success":
+            return told and recorded and self.claims is None
+        claims = self.claims or {}
+        named = claims.get("sub") == expected.user and claims.get("act", {}).get("sub") == self.actor
+        nested = [hop.get("act", {}).get("act", {}).get("sub") for hop in self.downstream_claims]
+        return told and recorded and named and nested == [self.actor] * expected.hops
+
+    @property
+    def actor(self) -> str:
+        """The agent runner, as the trail has it."""
+        return str(self.record.get("actor", {}).get("sub", ""))
+
+    @property
+    def reason(self) -> str:
+        """Why policy decided as it did: codes and texts."""
+        reasons = self.record.get("decision", {}).get("reasons", [])
+        return "; ".join(f"{reason['code']}: {reason['message']}" for reason in reasons)
+
+    def document(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "tool": self.scene.tool,
+            "subject": self.record.get("principal", {}).get("subject", ""),
+            "actor": self.actor,
+            "outcome": self.record.get("outcome", "unfinished"),
+            "reason": self.reason,
+            "audit_id": self.reply.audit_id,
+            "claims": self.claims,
+            "downstream_claims": self.downstream_claims,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """The running company, and what has been played so far."""
+
+    app: App
+    workspace: Path
+    urls: Mapping[str, str]
+    tokens: Mapping[str, Credential] = field(repr=False)
+    journals: tuple[Journal, ...]
+    played: list[Played] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every scene went as it should and the trail verifies."""
+        return all(each.ok for each in self.played) and bool(self.audit()["verified"])
+
+    def audit(self) -> dict[str, Any]:
+        """How many records there are, and whether the trail is whole."""
+        with open_reader(self.app.settings.audit_file) as trail:
+            report = trail.verify()
+        return {"records": report.records, "verified": report.sound and not report.unfinished}
+
+    def document(self) -> dict[str, Any]:
+        """For programs. It holds the development users' tokens: they are what a client connects with."""
+        return {
+            "endpoints": dict(self.urls),
+            "tokens": {user: token.reveal() for user, token in self.tokens.items()},
+            "workspace": str(self.workspace),
+            "calls": [each.document() for each in self.played],
+            "audit": self.audit(),
+        }
+
+
+class Audience(Protocol):
+    """Who is told the story while it is played."""
+
+    def opened(self, demo: Demo) -> None:
+        """Everything is up."""
+        ...
+
+    def saw(self, played: Played) -> None:
+        """One scene is over."""
+        ...
+
+    def closed(self, demo: Demo) -> None:
+        """The story is over."""
+        ...
+
+    def serving(self, demo: Demo) -> None:
+        """It goes on serving."""
+        ...
+
+
+async def play(options: Options, audience: Audience) -> bool:
+    """Play the story; True if every step was as it should be. Keeps serving until interrupted unless ``once``."""
+    with _workspace(options) as (folder, sockets):
+        async with _company(folder, sockets) as demo:
+            audience.opened(demo)
+            for scene in STORY:
+                played = await _play(demo, scene)
+                demo.played.append(played)
+                audience.saw(played)
+            audience.closed(demo)
+            if options.ready_file is not None:
+                _write_whole(options.ready_file, json.dumps(demo.document(), indent=2))
+            if not options.once:
+                audience.serving(demo)
+                await interrupted()
+            return demo.ok
+
+
+async def _play(demo: Demo, scene: Scene) -> Played:
+    reply = await ask(demo.urls["mcp"], demo.tokens[scene.user], scene)
+    received = [dict(entry.claims) for journal in demo.journals for entry in journal.of(reply.audit_id)]
+    with open_reader(demo.app.settings.audit_file) as trail:
+        call = next(iter(trail.calls(reply.audit_id)), Call(""))
+    return Played(scene, reply, received[0] if received else None, received[1:], call.facts)
+
+
+# ── the company ──────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _workspace(options: Options) -> Iterator[tuple[Path, list[socket.socket]]]:
+    """A folder with settings for three sockets that are already ours."""
+    with tempfile.TemporaryDirectory(prefix="remit-demo-") as temporary:
+        folder = (options.folder or Path(temporary)).absolute()
+        sockets = [_listener(options.port + offset) for offset in range(3)]
+        try:
+            ports = tuple(each.getsockname()[1] for each in sockets)
+            write_workspace(folder, ports=(ports[0], ports[1], ports[2]), force=True)
+            yield folder, sockets
+        finally:
+            for each in sockets:
+                each.close()
+
+
+def _listener(port: int) -> socket.socket:
+    """A listening socket on loopback at ``port``, or at a free one where that is taken."""
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=1024)
+    except OSError:
+        return socket.create_server(("127.0.0.1", 0), backlog=1024)
+
+
+@asynccontextmanager
+async def _company(folder: Path, sockets: list[socket.socket]) -> AsyncIterator[Demo]:
+    settings = load_settings(folder / "remit.yaml")
+    mcp, orders, payments = (f"http://127.0.0.1:{each.getsockname()[1]}" for each in sockets)
+    async with AsyncExitStack() as stack:
+        app = await stack.enter_async_context(running(settings))
+        payments_api = payments_app(issuer=settings.issuer, clock=app.clock)
+        orders_api = orders_app(
+            issuer=settings.issuer,
+            clock=app.clock,
+            client_secret=_secret_of(settings, "orders-api"),
+            payments_url=payments,
+        )
+        for asgi, listener in zip((http_app(app), orders_api, payments_api), sockets, strict=True):
+            await stack.enter_async_context(served(asgi, listener))
+        await stack.enter_async_context(app.watching_tools())
+        yield Demo(
+            app=app,
+            workspace=folder,
+            urls={"mcp": settings.mcp_resource, "issuer": settings.issuer, "orders": orders, "payments": payments},
+            tokens={user: mint_for(app, user, seconds=_USER_TOKEN_SECONDS) for user in _USERS},
+            journals=(orders_api.state.journal, payments_api.state.journal),
+        )
+
+
+def _secret_of(settings: Settings, client: str) -> Credential:
+    ref = settings.sts.clients[client].secret
+    if ref is None:
+        raise SettingsInvalid("the orders service has no secret", where=f"sts.clients.{client}.secret")
+    return read_secret(ref, f"sts.clients.{client}.secret")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write beside, then rename: whoever waits for the file never reads half of it. Readable by its owner alone."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.touch(mode=0o600)
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)

@@ -1,0 +1,85 @@
+"""Noun and path: the story the demonstration plays, and one of its scenes played by a real MCP client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from remit.credential import Credential
+
+#: The key of the audit id in a result's ``_meta``.
+AUDIT_ID_META: Final = "remit/audit_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One call, and how it must end. ``hops``: how many APIs further in are called on the way."""
+
+    says: str
+    user: str
+    tool: str
+    arguments: Mapping[str, Any]
+    outcome: str = "success"
+    reason: str = ""
+    hops: int = 0
+
+
+STORY: Final = (
+    Scene("Alice, a support lead, asks her agent for an order", "alice", "get_order", {"order_id": "O1001"}),
+    Scene(
+        "She has it refund a part; orders calls payments on her behalf",
+        "alice",
+        "refund_order",
+        {"order_id": "O1001", "amount": 1250, "reason": "late"},
+        hops=1,
+    ),
+    Scene("Bob, an intern, reads the order too", "bob", "get_order", {"order_id": "O1001"}),
+    Scene(
+        "Bob tries a refund with the same agent and the same scopes",
+        "bob",
+        "refund_order",
+        {"order_id": "O1001", "amount": 1250, "reason": "late"},
+        outcome="denied",
+        reason="role_forbids",
+    ),
+    Scene(
+        "Alice tries more than 500.00 without the scope for it",
+        "alice",
+        "refund_order",
+        {"order_id": "O1003", "amount": 60_000, "reason": "damaged"},
+        outcome="denied",
+        reason="amount_needs_scope",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the agent was told: the text it reads, and the call's audit id."""
+
+    text: str
+    is_error: bool
+    audit_id: str
+    content: Any = field(default=None, repr=False)
+
+
+async def ask(mcp_url: str, token: Credential, scene: Scene) -> Reply:
+    """Play one scene over HTTP with the official client, the way an agent would."""
+    headers = {"Authorization": f"Bearer {token.reveal()}"}  # the user's token, to the MCP door it was issued for
+    async with (
+        httpx2.AsyncClient(headers=headers) as http,
+        Client(streamable_http_client(mcp_url, http_client=http)) as client,
+    ):
+        result = await client.call_tool(scene.tool, dict(scene.arguments))
+    text = next((part.text for part in result.content if part.type == "text"), "")
+    return Reply(
+        text=text,
+        is_error=bool(result.is_error),
+        audit_id=str((result.meta or {}).get(AUDIT_ID_META, "")),
+        content=result.structured_content,
+    )

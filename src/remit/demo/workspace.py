@@ -1,0 +1,115 @@
+"""Door: writes a workspace: settings, tools, policy, and secrets made for it.
+
+The same files serve `remit init` and `remit demo`, so what the demo plays is what a newcomer edits.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from remit.errors import StateInvalid
+
+#: Where the sample company's servers listen when nobody says otherwise: MCP and token service, orders, payments.
+PORTS: Final = (8700, 8701, 8702)
+
+_SETTINGS: Final = """\
+# remit.yaml: one file for everything; `remit check` reads it without starting anything.
+version: 1
+listen: 127.0.0.1:{mcp}
+state_dir: .remit            # keys, audit trail; readable by you alone
+tools: [tools]
+policy: policy
+variables:                   # fill ${{NAME}} in tool files; the environment wins
+  ORDERS_URL: http://127.0.0.1:{orders}
+  PAYMENTS_URL: http://127.0.0.1:{payments}
+
+agent:                       # the agent runner: who acts for the user, the `act` of every token
+  client_id: agent-runner
+  client_secret: {{file: .remit/secrets/agent-runner}}
+
+exchange:
+  service: embedded          # or `remote`: any RFC 8693 token endpoint
+
+sts:                         # the embedded security token service
+  clients:
+    agent-runner:
+      name: Agent runner
+      secret: {{file: .remit/secrets/agent-runner}}
+      subject_audiences: ["http://127.0.0.1:{mcp}/mcp"]
+      targets:
+        - {{audience: orders-api, scopes: [orders:read, refunds:write, payments:refund], max_lifetime: 2m}}
+        - {{audience: payments-api, scopes: [payments:read], max_lifetime: 2m}}
+    orders-api:              # the orders service exchanges what it got to call payments
+      name: Orders service
+      secret: {{file: .remit/secrets/orders-api}}
+      targets:
+        - {{audience: payments-api, scopes: [payments:refund], max_lifetime: 1m}}
+  users:                     # development users: `remit call … --as alice`; sign-in proper comes from your issuer
+    alice:
+      name: Alice Adams
+      roles: [support-lead]
+      scopes: [orders:read, refunds:write, payments:read, payments:refund]
+    bob:
+      name: Bob Brown
+      roles: [intern]
+      scopes: [orders:read, refunds:write, payments:read, payments:refund]
+"""
+
+
+def write_workspace(folder: Path, *, ports: tuple[int, int, int] = PORTS, force: bool = False) -> list[Path]:
+    """Write a workspace into ``folder``; returns the files written, relative to it.
+
+    Raises ``StateInvalid`` where a file is there already and ``force`` is not set: nothing is written then.
+    Secrets that are there are kept.
+    """
+    mcp, orders, payments = ports
+    files = {
+        Path("remit.yaml"): _SETTINGS.format(mcp=mcp, orders=orders, payments=payments),
+        **{Path("tools", name): text for name, text in sample_tools()},
+        **{Path("policy", name): text for name, text in _packaged("policy")},
+    }
+    there = [path for path in files if (folder / path).exists()]
+    if there and not force:
+        raise StateInvalid(
+            f"{folder / there[0]} is there already", hint="choose an empty folder, or overwrite with --force"
+        )
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8", newline="\n")
+    keys = [_write_secret(folder, client) for client in ("agent-runner", "orders-api")]
+    return [*files, *keys]
+
+
+def sample_tools() -> Iterator[tuple[str, str]]:
+    """Name and text of the sample company's tool files: from the package, or from the source tree beside it."""
+    packaged = list(_packaged("tools"))
+    if packaged:
+        yield from packaged
+        return
+    for path in sorted((Path(__file__).parents[3] / "tools").glob("*.yaml")):
+        yield path.name, path.read_text(encoding="utf-8")
+
+
+def _packaged(kind: str) -> Iterator[tuple[str, str]]:
+    folder = resources.files("remit.demo") / kind
+    if folder.is_dir():
+        for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+            if not file.name.startswith((".", "_")):
+                yield file.name, file.read_text(encoding="utf-8")
+
+
+def _write_secret(folder: Path, client: str) -> Path:
+    relative = Path(".remit", "secrets", client)
+    path = folder / relative
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        # Created with its mode, not changed afterwards: no moment when others could read it.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32))
+    return relative
