@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from remit import oauth
+from remit.sts import endpoints
 from support.issuer import claims_of
 from support.servers import serving
 from support.sts import AGENT, BRIDGE, ISSUER, SECRET, World, exchange_form
@@ -259,6 +260,17 @@ def test_a_client_that_hangs_up_half_way_leaves_no_trace(caplog: pytest.LogCaptu
     with caplog.at_level(logging.ERROR):
         assert asyncio.run(main()) == 200
     assert not caplog.records
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "_BODY_SECONDS", 0.05)
+
+    async def main() -> bytes:
+        async with serving(World().app()) as url:
+            head = HEAD + b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 500\r\n\r\ngrant_type="
+            return await raw(url, head)
+
+    assert asyncio.run(main()).startswith(b"HTTP/1.1 408")
 
 
 def test_a_token_goes_over_a_real_socket() -> None:
