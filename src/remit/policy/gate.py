@@ -1,0 +1,165 @@
+"""Rule: what a policy may use, checked on its syntax tree before it is ever evaluated.
+
+The embedded engine notices an unknown function only when a rule reaches it, and ignores imports it does not know.
+So everything a policy calls must be a function of its own or one of ``BUILTINS``: those that depend on their
+arguments alone. Not among them: what reaches out (``http.send``, ``net.lookup_ip_addr``, ``opa.runtime``), what would
+make a decision impossible to repeat (``time.now_ns``, ``rand.*``, ``uuid.rfc4122``: the time is ``input.time``), what
+says things elsewhere (``print``, ``trace``), what reads tokens (``io.jwt.*``: they are verified before policy is
+asked), and what makes much of a small argument (``numbers.range``, ``net.cidr_expand``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+BUILTINS: Final = frozenset(
+    """
+    abs array.concat array.reverse array.slice base64.decode base64.encode base64.is_valid base64url.decode
+    base64url.encode base64url.encode_no_pad bits.and bits.lsh bits.negate bits.or bits.rsh bits.xor ceil concat
+    contains count endswith floor format_int glob.match glob.quote_meta graph.reachable graph.reachable_paths
+    hex.decode hex.encode indexof indexof_n intersection is_array is_boolean is_null is_number is_object is_set
+    is_string json.filter json.is_valid json.marshal json.marshal_with_options json.match_schema json.patch
+    json.remove json.unmarshal json.verify_schema lower max min net.cidr_contains net.cidr_is_valid
+    object.filter object.get object.keys object.remove object.subset object.union object.union_n product
+    regex.find_all_string_submatch_n regex.find_n regex.is_valid regex.match regex.replace regex.split replace
+    round semver.compare semver.is_valid sort split sprintf startswith strings.any_prefix_match
+    strings.any_suffix_match strings.count strings.replace_n strings.reverse substring sum time.add_date
+    time.clock time.date time.diff time.format time.parse_duration_ns time.parse_ns time.parse_rfc3339_ns
+    time.weekday to_number trim trim_left trim_prefix trim_right trim_space trim_suffix type_name union
+    units.parse units.parse_bytes upper urlquery.decode urlquery.decode_object urlquery.encode
+    urlquery.encode_object uuid.parse walk yaml.is_valid yaml.marshal yaml.unmarshal
+    """.split()  # noqa: SIM905  one name a line would hide the module
+)
+#: Where a policy's data lies, so no module may lie there: the engine would let the data win, silently.
+DATA_ROOT: Final = "remit_data"
+
+_IMPORTS: Final = frozenset(
+    {"rego.v1", *(f"future.keywords.{word}" for word in ("contains", "every", "if", "in", "not"))}
+)
+
+#: One module as the engine gives it: ``{"source": {"file", "contents"}, "ast": {…}}``.
+Module = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Something a policy may not do. ``where`` is ``file:line:column``."""
+
+    where: str
+    message: str
+
+
+def objections(modules: Sequence[Module]) -> list[Objection]:
+    """Everything the modules use that they may not, in order."""
+    own = {name for module in modules for name in _functions(module)}
+    return [objection for module in modules for objection in _Gate(module, own).objections()]
+
+
+def defines(module: Module, package: str, rule: str) -> bool:
+    """Whether ``module`` is of ``package`` and has a rule of that name."""
+    heads = (_path(head) for head, _ in _heads(module))
+    return _path(module["ast"]["package"]["refr"]) == package and rule in heads
+
+
+class _Gate:
+    """One module's check. ``own`` are the full names of all functions that the policy defines."""
+
+    def __init__(self, module: Module, own: set[str]) -> None:
+        self._file: str = module["source"]["file"]
+        self._text = module["source"]["contents"].encode()
+        self._tree: Mapping[str, Any] = module["ast"]
+        self._package = _path(self._tree["package"]["refr"])
+        self._own = own
+        self._aliases = dict(self._imported())
+
+    def objections(self) -> Iterator[Objection]:
+        if self._package.split(".")[0] == DATA_ROOT:
+            yield self._objection(self._tree["package"], f"data.{DATA_ROOT} holds the policy's data, not rules")
+        for imported in self._tree["imports"]:
+            name = _path(imported["refr"])
+            if name.split(".")[0] not in ("data", "input") and name not in _IMPORTS:
+                yield self._objection(imported, f"there is no import {name or 'like this'}")
+        for node in _nodes(self._tree["rules"]):
+            if isinstance(call := node.get("Call"), dict):
+                yield from self._called(call)
+            for replaced in node.get("with_mods") or ():
+                yield from self._replaced(replaced)
+
+    def _called(self, call: Mapping[str, Any]) -> Iterator[Objection]:
+        name = _path(call["fcn"])
+        if not name:
+            yield self._objection(call, "a function is called by a computed name")
+        elif name not in BUILTINS and self._resolved(name) not in self._own:
+            yield self._objection(call, f"the function {name} may not be used or is not known")
+
+    def _replaced(self, replaced: Mapping[str, Any]) -> Iterator[Objection]:
+        """``with`` may replace input and data; functions must stay what they are."""
+        target = _path(replaced["refr"])
+        if target.split(".")[0] not in ("input", "data") or self._resolved(target) in self._own:
+            yield self._objection(replaced, "with may replace input and data only")
+
+    def _resolved(self, name: str) -> str:
+        """A function's full name: imports resolved, ``data.`` taken off, the own package put before a bare one."""
+        first, _, rest = name.partition(".")
+        if first in self._aliases:
+            name = ".".join(filter(None, (self._aliases[first], rest)))
+        if name.startswith("data."):
+            return name.removeprefix("data.")
+        return f"{self._package}.{name}"
+
+    def _imported(self) -> Iterator[tuple[str, str]]:
+        for imported in self._tree["imports"]:
+            name, span = _path(imported["refr"]), imported.get("as")
+            alias = self._text[span["start"] : span["end"]].decode() if span else name.rpartition(".")[2]
+            yield alias, name
+
+    def _objection(self, node: Mapping[str, Any], message: str) -> Objection:
+        """Placed at the node's first byte: the engine counts a tab as four columns, editors do not."""
+        start = node["span"]["start"]
+        before = self._text[:start]
+        line, column = before.count(b"\n") + 1, start - before.rfind(b"\n")
+        return Objection(f"{self._file}:{line}:{column}", message)
+
+
+def _functions(module: Module) -> Iterator[str]:
+    package = _path(module["ast"]["package"]["refr"])
+    return (f"{package}.{_path(head)}" for head, is_function in _heads(module) if is_function)
+
+
+def _heads(module: Module) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """The name of each rule, and whether it is a function."""
+    for rule in module["ast"]["rules"]:
+        (kind, body), *_ = rule.items()
+        if kind == "Default":
+            yield body["refr"], bool(body["args"])
+        else:
+            (head_kind, head), *_ = body["head"].items()
+            yield head["refr"], head_kind == "Func"
+
+
+def _path(ref: Mapping[str, Any]) -> str:
+    """``a.b.c``; empty where a step is computed, ``a["b"]`` included."""
+    steps: list[str] = []
+    while True:
+        match ref:
+            case {"RefDot": {"refr": inner, "field": [_, str(step)]}}:
+                steps.append(step)
+                ref = inner
+            case {"Var": {"value": str(name)}}:
+                return ".".join([name, *reversed(steps)])
+            case _:
+                return ""
+
+
+def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
+    """Every object of the tree, in order, however deep: without recursion."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting.extend(reversed(node.values()))
+        elif isinstance(node, list):
+            waiting.extend(reversed(node))

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from remit.policy.bundle import load_policy
+from remit.policy.decision import Deny, Permit
+from remit.policy.input import Phase
+from remit.policy.rego import RegoEngine
+from remit.principal import ActingParty, Actor, Assurance, DelegationChain
+from support.clock import FakeClock
+from support.policy import RUNNER, SAMPLE, decide, person, question
+
+ENGINE = RegoEngine(load_policy(SAMPLE), FakeClock())
+
+
+def codes(name: str = "get_orders", **changes: Any) -> list[str]:
+    """The reasons against a call, all of which the user may read; empty for a permit."""
+    decision = decide(ENGINE, question(name, **changes))
+    assert decision.allow is (not decision.reasons)
+    assert not isinstance(decision, Deny) or decision.user_reasons == decision.reasons
+    return [reason.code for reason in decision.reasons]
+
+
+@pytest.mark.parametrize("name", ["get_orders", "refund_orders", "get_payments", "refund_payments"])
+def test_a_support_lead_may_use_every_order_and_payment_tool(name: str) -> None:
+    assert codes(name) == []
+
+
+def test_a_support_lead_may_use_nothing_else() -> None:
+    assert codes("get_hr") == ["role_forbids"]
+
+
+def test_an_intern_may_read_orders_only() -> None:
+    intern = person("intern")
+    assert codes("get_orders", principal=intern) == []
+    assert codes("refund_orders", principal=intern) == ["role_forbids"]
+    assert codes("get_payments", principal=intern) == ["role_forbids"]
+
+
+@pytest.mark.parametrize("roles", [(), ("stranger",), ("stranger", "toString")])
+def test_without_a_known_role_nothing_is_allowed(roles: tuple[str, ...]) -> None:
+    assert codes(principal=person(roles=roles)) == ["role_forbids"]
+
+
+def test_one_role_that_allows_is_enough() -> None:
+    assert codes("refund_orders", principal=person(roles=("intern", "support-lead"))) == []
+
+
+@pytest.mark.parametrize("amount", [0, 1, 49_999, 50_000, 0.5])
+def test_an_amount_up_to_the_limit_needs_no_further_scope(amount: float) -> None:
+    assert codes("refund_orders", arguments={"id": "O77", "amount": amount}) == []
+
+
+@pytest.mark.parametrize("amount", [50_001, 60_000, 50_000.5, 2**53 - 1, "60000", "1", None, [], {"value": 1}, True])
+def test_an_amount_over_the_limit_or_none_that_can_be_compared_needs_the_scope(amount: Any) -> None:
+    arguments = {"id": "O77", "amount": amount}
+    assert codes("refund_orders", arguments=arguments) == ["amount_needs_scope"]
+    trusted = person(scopes=("orders:write", "refunds:large"))
+    assert codes("refund_orders", arguments=arguments, principal=trusted) == []
+
+
+def test_an_amount_means_nothing_to_a_tool_that_moves_no_money() -> None:
+    assert codes("get_orders", arguments={"id": "O77", "amount": 10**9}) == []
+
+
+def test_an_agent_nobody_registered_may_do_nothing() -> None:
+    stranger = ActingParty(Actor("stranger"), Assurance.AUTHENTICATED, "actor_token")
+    assert codes(acting=stranger) == ["agent_unknown"]
+
+
+def test_every_agent_on_the_way_must_be_registered() -> None:
+    chain = DelegationChain((Actor("agent-runner"), Actor("stranger")))
+    assert codes(principal=person(chain=chain)) == ["agent_unknown"]
+
+
+def test_a_chain_of_more_than_three_is_too_deep() -> None:
+    three, four = (DelegationChain((Actor("agent-runner"),) * depth) for depth in (2, 3))
+    assert codes(principal=person(chain=three)) == []
+    assert codes(principal=person(chain=four)) == ["chain_too_deep"]
+
+
+def test_several_reasons_are_all_given() -> None:
+    stranger = ActingParty(Actor("stranger"), Assurance.REGISTERED, "client_id")
+    found = codes("refund_orders", principal=person("intern"), acting=stranger, arguments={"amount": 60_000})
+    assert found == ["agent_unknown", "amount_needs_scope", "role_forbids"]
+
+
+def test_lists_show_what_the_role_may_use_whoever_the_agent_is() -> None:
+    stranger = ActingParty(Actor("stranger"), Assurance.REGISTERED, "client_id")
+    listing: dict[str, Any] = {"phase": Phase.TOOL_LIST, "arguments": {}, "acting": stranger}
+    assert codes("refund_orders", **listing) == []
+    assert codes("refund_orders", principal=person("intern"), **listing) == ["role_forbids"]
+    assert codes("get_orders", principal=person("intern"), **listing) == []
+
+
+def test_the_token_of_a_destructive_tool_lives_a_minute() -> None:
+    refund, read = decide(ENGINE, question("refund_orders")), decide(ENGINE, question("get_orders"))
+    assert isinstance(refund, Permit)
+    assert [(each.type, each.properties) for each in refund.obligations] == [("limit_lifetime", {"seconds": 60})]
+    assert isinstance(read, Permit)
+    assert read.obligations == ()
+
+
+def test_the_reasons_tell_an_agent_what_would_help_and_quote_no_argument() -> None:
+    refused = decide(ENGINE, question("refund_orders", arguments={"id": "O77", "amount": 61_234}))
+    (reason,) = refused.reasons
+    assert "refunds:large" in reason.message
+    assert "61234" not in reason.message
+    assert refused.rule == "authz.rego: sample-company/1 amount_needs_scope"
+    assert RUNNER.actor.sub not in reason.message

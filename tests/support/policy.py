@@ -1,0 +1,98 @@
+"""The sample company's policy, a few of its tools, and questions about them."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from remit.catalog.compile import compile_text
+from remit.catalog.tool import Tool
+from remit.policy.bundle import Bundle
+from remit.policy.decision import Decision
+from remit.policy.input import Phase, Question
+from remit.policy.rego import RegoEngine
+from remit.principal import ActingParty, Actor, Assurance, Principal
+from support.clock import FakeClock
+
+NOW = 1_800_000_000
+SAMPLE = Path(__file__).parents[2] / "src" / "remit" / "demo" / "policy"
+RUNNER = ActingParty(Actor("agent-runner", "https://sts.example"), Assurance.AUTHENTICATED, "actor_token")
+
+_TOOLS = """
+version: 1
+name: {name}
+upstream:
+  baseUrl: https://{name}.example
+  auth: {{audience: {name}-api, scopes: ["{name}:read"], maxTtl: 120s}}
+tools:
+  - name: get_{name}
+    description: Read one thing by its id, with everything that belongs to it.
+    input: {{type: object, required: [id], properties: {{id: {{type: string}}}}}}
+    request: {{method: GET, path: "/things/{{id}}"}}
+  - name: refund_{name}
+    description: Refund all or a part. Money moves, so ask the user before calling.
+    input: {{type: object, required: [id], properties: {{id: {{type: string}}, amount: {{type: integer}}}}}}
+    request: {{method: POST, path: "/things/{{id}}/refunds", body: {{amount: $amount}}}}
+    auth: {{scopes: ["{name}:write"]}}
+    annotations: {{destructive: true}}
+    tags: [money]
+    policy: {{moneyField: amount}}
+"""
+
+
+@cache
+def tool(name: str) -> Tool:
+    """``get_…`` or ``refund_…`` of the file named after the underscore."""
+    file = name.partition("_")[2]
+    compiled = compile_text(_TOOLS.format(name=file), f"{file}.yaml", {})
+    assert not compiled.problems
+    return next(each for each in compiled.tools if each.name == name)
+
+
+def person(role: str = "support-lead", **changes: Any) -> Principal:
+    """A verified caller with one role."""
+    values: dict[str, Any] = {
+        "subject": "alice",
+        "issuer": "https://idp.example",
+        "client_id": "agent-runner",
+        "audience": ("https://bridge.example",),
+        "scopes": ("orders:read", "orders:write"),
+        "roles": (role,),
+        "expires_at": NOW + 900,
+    }
+    return Principal(**{**values, **changes})
+
+
+def question(name: str = "get_orders", **changes: Any) -> Question:
+    """A sound question about a tool: alice's own call over MCP."""
+    values: dict[str, Any] = {
+        "phase": Phase.TOOL_CALL,
+        "principal": person(),
+        "acting": RUNNER,
+        "tool": tool(name),
+        "now": NOW,
+        "arguments": {"id": "O77"},
+        "door": "mcp",
+    }
+    return Question(**{**values, **changes})
+
+
+def engine(source: str, data: dict[str, Any] | None = None) -> RegoEngine:
+    """An engine for one module, ``authz.rego``."""
+    return RegoEngine(Bundle.of({"authz.rego": source}, data), FakeClock())
+
+
+def answering(term: str) -> RegoEngine:
+    """An engine that denies nobody's question, and answers ``term`` to every other."""
+    return engine(
+        "package remit.authz\nimport rego.v1\n"
+        'decision := {"allow": false} if input.subject.id == ""\n'
+        f'decision := {term} if input.subject.id != ""\n'
+    )
+
+
+def decide(engine: RegoEngine, asked: Question) -> Decision:
+    """The engine's decision."""
+    return asyncio.run(engine.decide(asked.document()))
