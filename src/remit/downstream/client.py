@@ -98,7 +98,7 @@ class ApiClient:
 
 def _check_destination(request: ApiRequest, token: Credential | None, tool: Tool) -> None:
     """The last look before a token leaves: to the tool's own origin, and only where the tool takes one."""
-    if origin_of(request.url) != tool.plan.origin or not request.url.startswith(f"{tool.plan.base_url}/"):
+    if not request.url.startswith(f"{tool.plan.base_url}/") or origin_of(request.url) != tool.plan.origin:
         raise RequestUnusable("the request leads away from the tool's API", detail=f"expected {tool.plan.origin}")
     if (token is None) != (tool.auth.type == "none"):
         raise RequestUnusable("the request does not carry the token its tool names")
