@@ -14,6 +14,8 @@ The caller's token never reaches the API. The API's token never reaches the agen
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -95,7 +97,8 @@ _NOBODY: Final = Watch()
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the bridge is made of. ``scopes_within_subject``: the token service gives only scopes that the
-    caller's token holds, so a missing one can be told at once."""
+    caller's token holds, so a missing one can be told at once.
+    """
 
     subjects: SubjectIdentifier
     actors: ActorResolver
@@ -126,7 +129,8 @@ class Bridge:
             error.call_id = record.id
             raise
         except Exception as error:  # the top of every call: what nobody foresaw becomes one known error
-            unforeseen = InternalError("something went wrong on this side", detail=repr(error))
+            # Its text may hold anything, a credential too: only its kind and its place are told.
+            unforeseen = InternalError("something went wrong on this side", detail=_kind_and_place(error))
             unforeseen.call_id = record.id
             raise unforeseen from error
 
@@ -233,6 +237,13 @@ def _permitted(decision: Decision) -> Permit:
     if isinstance(decision, Deny) and not decision.failed and not decision.user_reasons:
         raise ToolHidden("there is no such tool", detail=decision.rule)
     return decision.require_permit()
+
+
+def _kind_and_place(error: Exception) -> str:
+    """``KeyError in request.py:57``, from the innermost frame."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {frames[-1].filename.replace(os.sep, '/').rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__qualname__}{place}"
 
 
 def _wanted(tool: Tool) -> Wanted:

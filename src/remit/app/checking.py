@@ -8,10 +8,10 @@ from pathlib import Path
 
 from remit.app import registry
 from remit.catalog.loader import load_catalog
+from remit.clock import SystemClock
 from remit.errors import DefinitionInvalid, SettingsInvalid, SetupError
 from remit.policy.bundle import load_policy
 from remit.policy.rego import RegoEngine
-from remit.clock import SystemClock
 from remit.settings import Settings, environment, load_settings
 from remit.sts.keys import KeyRing
 

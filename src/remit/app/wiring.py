@@ -5,6 +5,7 @@ Every choice between two implementations is made here, once, so nothing further 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -84,10 +85,14 @@ class App:
         """Reload changed tool files while the block runs; a file that broke keeps its old tools."""
         if tell is not None:
             self.on_tools_changed(tell)
+        # Told to stop rather than cancelled: its thread looks at the event, and a cancelled one waits for seconds.
+        stop = asyncio.Event()
         async with anyio.create_task_group() as group:
-            group.start_soon(partial(self.tools.watch, self._reloaded))
-            yield
-            group.cancel_scope.cancel()
+            group.start_soon(partial(self.tools.watch, self._reloaded, stop=stop))
+            try:
+                yield
+            finally:
+                stop.set()
 
     async def _reloaded(self, report: LoadReport) -> None:
         _log_problems(report)

@@ -70,28 +70,23 @@ class _Outcome:
     """What came of it: a result or an error, and the steps on the way."""
 
     tool: str
+    ended: CallResult | RemitError
     steps: list[dict[str, Any]]
-    result: CallResult | None = None
-    error: RemitError | None = None
+
+    @property
+    def error(self) -> RemitError | None:
+        """Why there is no result."""
+        return self.ended if isinstance(self.ended, RemitError) else None
 
     def document(self) -> dict[str, Any]:
-        """For programs."""
+        """For programs. ``outcome`` is spelled as in the trail."""
+        from remit.audit.event import outcome_of
         from remit.cli.render import error_document
 
-        if self.error is not None:
-            return {
-                "tool": self.tool,
-                "outcome": "error",
-                **{"error": error_document(self.error)},
-                "audit_id": self.error.call_id,
-            }
-        assert self.result is not None
-        return {
-            "tool": self.tool,
-            "outcome": "success",
-            "result": self.result.result.data,
-            "audit_id": self.result.call_id,
-        }
+        told = {"tool": self.tool, "outcome": outcome_of(self.error).value, "audit_id": self.ended.call_id}
+        if isinstance(self.ended, RemitError):
+            return {**told, "error": error_document(self.ended)}
+        return {**told, "result": self.ended.result.data}
 
 
 async def _make(settings: Settings, asked: _Asked) -> _Outcome:
@@ -108,14 +103,15 @@ async def _make(settings: Settings, asked: _Asked) -> _Outcome:
             result = await app.bridge.call(call, explanation)
         except RemitError as error:
             explanation.failed(error)
-            return _Outcome(asked.tool, explanation.steps, error=error)
+            return _Outcome(asked.tool, error, explanation.steps)
         explanation.answered(result)
-        return _Outcome(asked.tool, explanation.steps, result=result)
+        return _Outcome(asked.tool, result, explanation.steps)
 
 
 def typed_arguments(pairs: Sequence[str], tool: Tool | None) -> dict[str, Any]:
     """``key=value`` and ``key:=JSON`` → arguments. A plain value is text where the tool's schema says ``string``
-    or nothing, and JSON where it says something else."""
+    or nothing, and JSON where it says something else.
+    """
     properties: Mapping[str, Any] = tool.input_schema.get("properties", {}) if tool else {}
     return dict(_typed(pair, properties) for pair in pairs)
 
@@ -148,7 +144,7 @@ def _print(outcome: _Outcome, *, explain: bool, as_json: bool) -> None:
         return
     if explain:
         print_story(console("data"), outcome.steps)
-    elif outcome.result is not None:
-        print_json(outcome.result.result.data)
-    if outcome.error is not None and not explain:
-        render_error(outcome.error)
+    elif isinstance(outcome.ended, RemitError):
+        render_error(outcome.ended)
+    else:
+        print_json(outcome.ended.result.data)

@@ -175,7 +175,7 @@ def _is_time(value: object) -> TypeGuard[float]:
 
 def print_inspection(out: Console, inspection: Inspection) -> None:
     """The inspection for people: the warning, who acts for whom, header and claims, problems."""
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     out.print(Text(WARNING, style="bold yellow"))
     if inspection.claims:
@@ -190,8 +190,8 @@ def print_inspection(out: Console, inspection: Inspection) -> None:
 
 def _tree(inspection: Inspection) -> Tree:
     """Who, on whose behalf, through whom, until when: the subject at the root, the current actor at the tip."""
-    from rich.text import Text  # noqa: PLC0415
-    from rich.tree import Tree  # noqa: PLC0415
+    from rich.text import Text
+    from rich.tree import Tree
 
     subject, *actors = inspection.chain
     root = tip = Tree(Text.assemble((plain(subject), "bold"), ("  the subject", "dim")))
@@ -215,7 +215,7 @@ def _good_for(inspection: Inspection) -> Iterator[str]:
 def _print_object(
     out: Console, title: str, value: Mapping[str, Any] | None, times: Mapping[str, tuple[str, str]]
 ) -> None:
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     out.print(Text(title if value is not None else f"{title}: cannot be read", style="bold cyan"))
     rows = (

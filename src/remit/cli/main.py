@@ -40,7 +40,7 @@ def _version(wanted: bool) -> None:  # noqa: FBT001  a Typer callback gets its v
 @app.callback()
 def options(
     context: typer.Context,
-    config: Annotated[  # noqa: A002  the option's name
+    config: Annotated[
         Path | None, typer.Option("--config", "-c", help="Settings file (default: remit.yaml here).", metavar="FILE")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log everything.")] = False,

@@ -33,7 +33,7 @@ def console(stream: Literal["data", "talk"] = "talk", *, color: bool = True) -> 
     A character the stream cannot encode is escaped rather than an error. Markup, emoji codes and guessed
     highlighting are off.
     """
-    from rich.console import Console  # noqa: PLC0415  `remit --help` does without Rich
+    from rich.console import Console
 
     file = sys.stdout if stream == "data" else sys.stderr
     if hasattr(file, "reconfigure"):
@@ -115,7 +115,7 @@ def chain_line(names: Iterable[str], *, ascii_only: bool = False) -> str:
 
 def print_rows(out: Console, rows: Iterable[tuple[str, str]], *, label_width: int = LABEL_WIDTH) -> None:
     """Dim labels, right-aligned, each with its wrapped value beside it; rows without a value are left out."""
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     for label, value in rows:
         if not value:
@@ -146,7 +146,7 @@ def error_document(error: RemitError) -> dict[str, str]:
 
 def render_error(error: RemitError, talk: Console | None = None) -> None:
     """The error for people, on standard error: what, where, why, how to mend it."""
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     talk = talk or console("talk")
     parts = error_document(error)

@@ -31,7 +31,7 @@ def print_story(out: Console, steps: Sequence[Step]) -> None:
 
     Any other step is printed as labels and values.
     """
-    from rich.text import Text  # noqa: PLC0415  `remit --help` does without Rich
+    from rich.text import Text
 
     if names := _story_parties(steps):
         out.print(Text(chain_line(names, ascii_only=out.options.ascii_only), style="bold"))

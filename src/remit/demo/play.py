@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 from remit.app.serving import http_app, interrupted, listening, served
 from remit.app.wiring import App, mint_for, running
@@ -171,20 +171,38 @@ async def _play(demo: Demo, scene: Scene) -> Played:
 
 @contextmanager
 def _workspace(options: Options) -> Iterator[tuple[Path, list[socket.socket]]]:
-    """A folder with settings for three sockets that are already ours."""
-    with tempfile.TemporaryDirectory(prefix="remit-demo-") as temporary:
+    """A folder with settings, and the three sockets they name: MCP and token service, orders, payments.
+
+    Settings that are there already are used as they are, and never written over.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="remit-demo-", ignore_cleanup_errors=True) as temporary,
+        ExitStack() as stack,
+    ):
         folder = (options.folder or Path(temporary)).absolute()
-        sockets = [_listener(options.port + offset) for offset in range(3)]
-        try:
-            ports = tuple(each.getsockname()[1] for each in sockets)
-            write_workspace(folder, ports=(ports[0], ports[1], ports[2]), force=True)
-            yield folder, sockets
-        finally:
-            for each in sockets:
-                each.close()
+        if (folder / "remit.yaml").exists():
+            addresses = _addresses(load_settings(folder / "remit.yaml"))
+            yield folder, [stack.enter_context(listening(address)) for address in addresses]
+            return
+        sockets = [stack.enter_context(_free_listener(options.port + offset)) for offset in range(3)]
+        mcp, orders, payments = (each.getsockname()[1] for each in sockets)
+        write_workspace(folder, ports=(mcp, orders, payments))
+        yield folder, sockets
 
 
-def _listener(port: int) -> socket.socket:
+def _addresses(settings: Settings) -> list[str]:
+    """Where the settings of a workspace put the three servers."""
+    apis = [settings.variables.get(name, "") for name in ("ORDERS_URL", "PAYMENTS_URL")]
+    if not all(apis):
+        raise SettingsInvalid(
+            "these settings do not say where the sample company's APIs are",
+            where="variables",
+            hint="set ORDERS_URL and PAYMENTS_URL, or choose an empty folder for --dir",
+        )
+    return [settings.listen, *(urlsplit(url).netloc for url in apis)]
+
+
+def _free_listener(port: int) -> socket.socket:
     """A listening socket on loopback at ``port``, or at a free one where that is taken."""
     try:
         return socket.create_server(("127.0.0.1", port), backlog=1024)
@@ -195,7 +213,7 @@ def _listener(port: int) -> socket.socket:
 @asynccontextmanager
 async def _company(folder: Path, sockets: list[socket.socket]) -> AsyncIterator[Demo]:
     settings = load_settings(folder / "remit.yaml")
-    mcp, orders, payments = (f"http://127.0.0.1:{each.getsockname()[1]}" for each in sockets)
+    orders, payments = (f"http://127.0.0.1:{each.getsockname()[1]}" for each in sockets[1:])
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(running(settings))
         payments_api = payments_app(issuer=settings.issuer, clock=app.clock)

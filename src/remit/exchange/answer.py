@@ -117,7 +117,7 @@ def check_lifetime(asked: Asked, token: VerifiedToken, *, now: float) -> None:
 
 
 def _drawn(actors: Sequence[Actor]) -> str:
-    return " ← ".join(f"{actor.sub} ({actor.iss})" for actor in actors)
+    return " ← ".join(f"{actor.sub} ({actor.iss})" for actor in reversed(actors))
 
 
 def _refuse(claim: str, expected: str, got: str) -> NoReturn:
