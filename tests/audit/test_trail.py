@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -204,6 +206,22 @@ def test_a_cancelled_call_has_its_outcome() -> None:
 
     asyncio.run(main())
     assert [record.get("outcome") for record in store.records] == [None, "cancelled"]
+
+
+def test_a_call_in_a_cancelled_scope_has_its_outcome() -> None:
+    store = MemoryStore()
+
+    async def main() -> None:
+        with anyio.CancelScope() as scope:
+            async with record_in(store) as record:
+                await play(record)
+                scope.cancel()
+                await anyio.sleep_forever()
+        while len(store.records) < 2:
+            await anyio.lowlevel.checkpoint()
+
+    asyncio.run(main())
+    assert store.records[-1]["outcome"] == "cancelled"
 
 
 def test_cancelling_while_the_outcome_is_being_written_does_not_lose_it() -> None:

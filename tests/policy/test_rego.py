@@ -36,7 +36,7 @@ def test_a_permit_says_by_which_rule_of_which_revision() -> None:
     assert decision.require_permit() is decision
     assert decision.rule == "p/authz.rego: mine/1"
     assert decision.revision == bundle.revision
-    assert len(decision.decision_id) == 26
+    assert len(decision.decision_id) == 24
     assert len(decision.input_digest) == 64
     assert decision.obligations == ()
 

@@ -141,7 +141,7 @@ def _decision(answer: object, basis: Basis, where: str) -> Decision:
         raise ValueError(f"the decision has the unknown member {min(strangers)[:_MAX_CODE]!r}")
     reasons = tuple(_reason(item) for item in _items(answer, "reasons"))
     obligations = tuple(read_obligation(item) for item in _items(answer, "obligations"))
-    rule = " ".join([f"{where}:", _policy(answer), *sorted(reason.code for reason in reasons)])
+    rule = " ".join(filter(None, [f"{where}:", _policy(answer), *sorted(reason.code for reason in reasons)]))
     match answer.get("allow"):
         case True:
             return Permit(basis, reasons, rule, obligations)

@@ -14,12 +14,12 @@ import asyncio
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 import regorus
-from ulid import ULID
 
 from remit.clock import Clock
 from remit.errors import PolicyInvalid
@@ -91,7 +91,7 @@ class RegoEngine:
         except TypeError:
             problem = "the input is not JSON"
         duration = round((self._clock.monotonic() - started) * 1_000_000)
-        basis = Basis(str(ULID.from_timestamp(self._clock.now())), self.revision, digest, duration)
+        basis = Basis(secrets.token_hex(12), self.revision, digest, duration)
         return failed(basis, problem) if problem else read_decision(answer, basis, self._where)
 
     def _try_out(self) -> None:
