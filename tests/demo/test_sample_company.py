@@ -106,7 +106,7 @@ class Company:
 @asynccontextmanager
 async def running(state: Path, payments_api: Starlette | None = None) -> AsyncIterator[Company]:
     clock, at = FakeClock(), Listener()
-    sts = SecurityTokenService(at.url, KeyRing.open(state), clients(), clock)
+    sts = SecurityTokenService(at.url, KeyRing.open(state), clock, clients())
     payments = payments_app(issuer=at.url, clock=clock)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(Starlette(routes=routes(sts, clock)), at))
@@ -384,7 +384,7 @@ async def test_an_unclear_answer_of_payments_keeps_the_money_aside_until_a_repea
 async def test_payments_that_cannot_be_reached_is_a_clear_problem(tmp_path: Path) -> None:
     clock, at, nowhere = FakeClock(), Listener(), Listener()
     nowhere.socket.close()
-    sts = SecurityTokenService(at.url, KeyRing.open(tmp_path), clients(), clock)
+    sts = SecurityTokenService(at.url, KeyRing.open(tmp_path), clock, clients())
     orders = orders_app(issuer=at.url, client_secret=SECRETS["orders-api"], payments_url=nowhere.url, clock=clock)
     async with (
         serving(Starlette(routes=routes(sts, clock)), at),
