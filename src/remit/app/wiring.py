@@ -69,6 +69,7 @@ class App:
     clock: Clock
     sts: SecurityTokenService | None
     _tools_changed: list[ToolsChanged] = field(default_factory=list)
+    _stopping: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def subject_issuers(self) -> tuple[str, ...]:
@@ -79,6 +80,15 @@ class App:
     def on_tools_changed(self, tell: ToolsChanged) -> None:
         """Have ``tell`` called after every reload that changed the tools."""
         self._tools_changed.append(tell)
+
+    def on_stopping(self, stop: Callable[[], None]) -> None:
+        """Have ``stop`` called before the servers are told to end."""
+        self._stopping.append(stop)
+
+    def end_streams(self) -> None:
+        """End what clients keep open, so that the servers need not wait for it."""
+        for stop in self._stopping:
+            stop()
 
     @asynccontextmanager
     async def watching_tools(self, tell: ToolsChanged | None = None) -> AsyncIterator[None]:

@@ -47,8 +47,9 @@ class Arguments:
     def kinds(self, name: str) -> frozenset[str]:
         """The JSON types the schema allows, empty where it does not say."""
         schema = self.properties.get(name)
-        declared = schema.get("type", ()) if isinstance(schema, Mapping) else ()
-        return frozenset([declared] if isinstance(declared, str) else declared) - {"null"}
+        declared = schema.get("type") if isinstance(schema, Mapping) else None
+        kinds = declared if isinstance(declared, list) else [declared]
+        return frozenset(kind for kind in kinds if isinstance(kind, str)) - {"null"}
 
     def is_collection(self, name: str) -> bool:
         """Whether the argument can only be a list or an object."""

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from remit.catalog.binding import Arguments
-from remit.catalog.definition import AnnotationsBlock, RequestBlock, ToolBlock, ToolFile
+from remit.catalog.definition import AnnotationsBlock, RequestBlock, ToolBlock, ToolFile, amount
 from remit.catalog.document import Document, DocumentInvalid, read_document
 from remit.catalog.environment import expand
 from remit.catalog.grammar import read_tool_file
@@ -103,10 +103,10 @@ class _ToolCompiler:
         self._check_unused(arguments)
         compiled_schema = compile_object_schema(schema, (*path, "input"), flaws) or Schema({})
         self._check_examples(block, compiled_schema)
-        auth = compile_auth(upstream.auth, block.auth, path, flaws)
-        timeout = compile_timeout(
-            block.timeout or upstream.timeout, (*path, "timeout") if block.timeout else ("upstream", "timeout"), flaws
-        )
+        auth = compile_auth(upstream.auth, block.auth, (*path, "auth"), flaws)
+        timeout = amount(upstream.timeout)
+        if block.timeout is not None:
+            timeout = compile_timeout(block.timeout, (*path, "timeout"), flaws)
         return Tool(
             name=block.name,
             title=block.title,
@@ -131,10 +131,8 @@ class _ToolCompiler:
         path = (*self.path, "input")
         for name in _UNREADABLE_ROOTS:
             if name in schema:
-                hint = "write the properties out under properties"
-                self.flaws.add(
-                    (*path, name), f"{name} may not stand at the root, where models cannot read it", hint, at_key=True
-                )
+                message = f"{name} may not stand at the root, where models cannot read it"
+                self.flaws.add((*path, name), message, "write the properties out under properties", at_key=True)
         if schema.get("additionalProperties", False) is not False:
             hint = "leave additionalProperties out"
             self.flaws.add((*path, "additionalProperties"), "arguments that are not declared would go nowhere", hint)
@@ -147,18 +145,17 @@ class _ToolCompiler:
             return Arguments({}, frozenset())  # the schema's own check says what is wrong
         for name in properties:
             if not 1 <= len(name) <= 64 or not _PROPERTY_CHARACTERS.issuperset(name):
-                hint = "use up to 64 letters, digits, _ . and -"
-                self.flaws.add(
-                    (*path, "properties", name), f'"{name[:60]}" is no name that models take', hint, at_key=True
-                )
-        for index, name in enumerate(required):
+                message, hint = f'"{name[:60]}" is no name that models take', "use up to 64 letters, digits, _ . and -"
+                self.flaws.add((*path, "properties", name), message, hint, at_key=True)
+        names = [name for name in required if isinstance(name, str)]
+        for name in names:
             if name not in properties:
-                self.flaws.add((*path, "required", index), f'"{str(name)[:60]}" is required but no property')
-        return Arguments(properties, frozenset(map(str, required)))
+                self.flaws.add((*path, "required", required.index(name)), f'"{name[:60]}" is required but no property')
+        return Arguments(properties, frozenset(names))
 
     def _check_unused(self, arguments: Arguments) -> None:
         for name in arguments.properties:
-            if name not in arguments.used:
+            if name not in arguments.used and _PROPERTY_CHARACTERS.issuperset(name):
                 path = (*self.path, "input", "properties", name)
                 hint = f"use ${name} in the request, or take it out of the schema"
                 self.flaws.add(path, f'the argument "{name}" goes nowhere', hint, at_key=True)

@@ -22,6 +22,8 @@ _URL: Final = re.compile(
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,4094}[\x21-\x7e])?")
 
+_RESOURCE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[!-~](?<!#))+")
+
 #: Headers that are ours, the connection's, or that tell the API who is calling: never set by a tool file.
 _FORBIDDEN_HEADERS: Final = frozenset(
     {
@@ -92,6 +94,7 @@ def compile_upstream(block: UpstreamBlock, flaws: Flaws) -> Upstream:
             origin = origin_of(base_url)
     else:
         flaws.add(path, "baseUrl is not a plain URL", "write https://host/path: no query, fragment, user or spaces")
+    compile_timeout(block.timeout, ("upstream", "timeout"), flaws)
     headers = tuple((name, Fixed(value)) for name, value in block.headers.items())
     check_header_names(block.headers, ("upstream", "headers"), flaws)
     for name, value in block.headers.items():
@@ -128,33 +131,8 @@ def check_header_text(text: str, path: Path, flaws: Flaws) -> None:
         )
 
 
-def compile_auth(upstream: AuthBlock, tool: ToolAuthBlock, path: Path, flaws: Flaws) -> ToolAuth:
-    """The token one tool's calls carry: the upstream's, with the tool's own scopes and lifetime in its place."""
-    scopes = upstream.scopes if tool.scopes is None else tool.scopes
-    where = ("upstream", "auth") if tool.scopes is None else (*path, "auth")
-    _check_scopes(scopes, (*where, "scopes"), flaws)
-    if upstream.type == "none" and tool.model_fields_set:
-        flaws.add((*path, "auth"), "the upstream takes no token", "leave auth out here", at_key=True)
-    ttl, ttl_path = (
-        (tool.max_ttl, (*path, "auth", "maxTtl"))
-        if tool.max_ttl
-        else (upstream.max_ttl, ("upstream", "auth", "maxTtl"))
-    )
-    lifetime = amount(ttl)
-    if not 1 <= lifetime <= 3600 or lifetime % 1:
-        flaws.add(ttl_path, f"maxTtl {ttl} is not between 1s and 1h in whole seconds")
-    return ToolAuth(
-        type=upstream.type,
-        audience=upstream.audience,
-        resource=upstream.resource,
-        scopes=tuple(dict.fromkeys(scopes)),
-        actor=upstream.actor,
-        max_lifetime=int(lifetime),
-    )
-
-
 def check_auth(block: AuthBlock, flaws: Flaws) -> None:
-    """What the upstream's auth block says must make one target."""
+    """What the upstream's auth block says must make one target, scopes and a lifetime."""
     path: Path = ("upstream", "auth")
     if block.type == "none":
         for name in sorted(block.model_fields_set - {"type"}):
@@ -165,9 +143,36 @@ def check_auth(block: AuthBlock, flaws: Flaws) -> None:
         flaws.add(path, "the token has no target", "name the API in audience or resource")
     if not block.audience.isprintable():
         flaws.add((*path, "audience"), "audience is not printable")
-    parts = urlsplit(block.resource)
-    if block.resource and (not parts.scheme or "#" in block.resource or not block.resource.isprintable()):
+    if block.resource and not _RESOURCE.fullmatch(block.resource):
         flaws.add((*path, "resource"), "resource is not an absolute URI without fragment (RFC 8707 §2)")
+    _check_scopes(block.scopes, path, flaws)
+    _lifetime(block.max_ttl, path, flaws)
+
+
+def compile_auth(upstream: AuthBlock, tool: ToolAuthBlock, path: Path, flaws: Flaws) -> ToolAuth:
+    """The token one tool's calls carry: the upstream's, with the tool's own scopes and lifetime in its place.
+
+    ``path`` leads to the tool's block; the upstream's own is checked by ``check_auth``.
+    """
+    if upstream.type == "none" and tool.model_fields_set:
+        flaws.add(path, "the upstream takes no token", "leave auth out here", at_key=True)
+    if tool.scopes is not None:
+        _check_scopes(tool.scopes, path, flaws)
+    return ToolAuth(
+        type=upstream.type,
+        audience=upstream.audience,
+        resource=upstream.resource,
+        scopes=tuple(dict.fromkeys(upstream.scopes if tool.scopes is None else tool.scopes)),
+        actor=upstream.actor,
+        max_lifetime=_lifetime(tool.max_ttl, path, flaws) if tool.max_ttl else int(amount(upstream.max_ttl)),
+    )
+
+
+def _lifetime(text: str, path: Path, flaws: Flaws) -> int:
+    seconds = amount(text)
+    if not 1 <= seconds <= 3600 or seconds % 1:
+        flaws.add((*path, "maxTtl"), f"maxTtl {text} is not between 1s and 1h in whole seconds")
+    return int(seconds)
 
 
 def _check_scopes(scopes: list[str], path: Path, flaws: Flaws) -> None:
@@ -177,7 +182,9 @@ def _check_scopes(scopes: list[str], path: Path, flaws: Flaws) -> None:
         except ValueError:
             single = False
         if not single:
-            flaws.add((*path, index), f'"{scope[:60]}" is not one scope (RFC 6749 §3.3)', "write one scope an item")
+            flaws.add(
+                (*path, "scopes", index), f'"{scope[:60]}" is not one scope (RFC 6749 §3.3)', "write one scope an item"
+            )
 
 
 def compile_timeout(text: str, path: Path, flaws: Flaws) -> float:

@@ -155,6 +155,7 @@ async def play(options: Options, audience: Audience) -> bool:
             if not options.once:
                 audience.serving(demo)
                 await interrupted()
+            demo.app.end_streams()
             return demo.ok
 
 
@@ -184,7 +185,7 @@ def _workspace(options: Options) -> Iterator[tuple[Path, list[socket.socket]]]:
             addresses = _addresses(load_settings(folder / "remit.yaml"))
             yield folder, [stack.enter_context(listening(address)) for address in addresses]
             return
-        sockets = [stack.enter_context(_free_listener(options.port + offset)) for offset in range(3)]
+        sockets = [stack.enter_context(_listening_near(options.port + offset)) for offset in range(3)]
         mcp, orders, payments = (each.getsockname()[1] for each in sockets)
         write_workspace(folder, ports=(mcp, orders, payments))
         yield folder, sockets
@@ -202,12 +203,15 @@ def _addresses(settings: Settings) -> list[str]:
     return [settings.listen, *(urlsplit(url).netloc for url in apis)]
 
 
-def _free_listener(port: int) -> socket.socket:
+@contextmanager
+def _listening_near(port: int) -> Iterator[socket.socket]:
     """A listening socket on loopback at ``port``, or at a free one where that is taken."""
-    try:
-        return socket.create_server(("127.0.0.1", port), backlog=1024)
-    except OSError:
-        return socket.create_server(("127.0.0.1", 0), backlog=1024)
+    with ExitStack() as stack:
+        try:
+            listener = stack.enter_context(listening(f"127.0.0.1:{port}"))
+        except SettingsInvalid:
+            listener = stack.enter_context(listening("127.0.0.1:0"))
+        yield listener
 
 
 @asynccontextmanager
