@@ -82,18 +82,22 @@ class RedactPath:
 
     def redact(self, data: Any) -> None:
         """Replace every value the path leads to, in place. Where it leads nowhere nothing happens."""
-        values: list[Any] = [data]
-        places: list[_Place] = []
+        root = [data]
+        places: list[_Place] = [(root, 0)]
         for step in self._steps:
-            places = [place for value in values for place in _places(value, step)]
-            values = [container[key] for container, key in places]
+            places = [below for place in places for below in _below(place, step)]
         for container, key in places:
             container[key] = REDACTED
 
 
-def _places(value: Any, step: _Step) -> list[_Place]:
+def _below(place: _Place, step: _Step) -> list[_Place]:
+    """The places one step further down."""
+    container, key = place
+    value = container[key]
     if isinstance(value, list):
-        return _places_in_list(value, step)
+        return _below_list(value, step)
+    if step.kind == "flatten":  # what is no list stays as it is
+        return [place]
     if not isinstance(value, dict):
         return []
     if step.kind == "values":
@@ -101,27 +105,22 @@ def _places(value: Any, step: _Step) -> list[_Place]:
     return [(value, step.at)] if step.kind == "field" and step.at in value else []
 
 
-def _places_in_list(value: list[Any], step: _Step) -> list[_Place]:
+def _below_list(value: list[Any], step: _Step) -> list[_Place]:
+    every: list[_Place] = [(value, index) for index in range(len(value))]
     match step.kind:
         case "items":
-            return [(value, index) for index in range(len(value))]
-        case "flatten":  # lists in the list count as its items, however deep
-            return [
-                place
-                for index, item in enumerate(value)
-                for place in (_places(item, step) if isinstance(item, list) else [(value, index)])
-            ]
+            return every
         case "index":
             return [(value, step.at)] if -len(value) <= step.at < len(value) else []
-        case "field":
-            return [place for item in value for place in _places(item, step)]
+        case "flatten" | "field":  # lists in the list count as its items, however deep
+            return [below for place in every for below in _below(place, step)]
     return []
 
 
 def _steps(node: Mapping[str, Any]) -> list[_Step]:
     children = node["children"]
     match node["type"]:
-        case "identity":
+        case "identity" | "current":
             return []
         case "field":
             return [_Step("field", node["value"])]

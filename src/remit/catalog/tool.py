@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from remit.catalog.plan import RequestPlan, ResponsePlan
 from remit.catalog.schema import Schema
 from remit.errors import ArgumentsInvalid
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,11 @@ class Tool:
     arguments: Schema = field(repr=False)
 
     @property
+    def kind(self) -> str:
+        """What policy knows it as."""
+        return "tool"
+
+    @property
     def method(self) -> str:
         """The HTTP method."""
         return self.plan.method
@@ -72,12 +80,21 @@ class Tool:
 
     def validate(self, arguments: Mapping[str, Any]) -> None:
         """Check the arguments against the input schema. Raises ``ArgumentsInvalid``: at most 5 problems, no values."""
-        problems = self.arguments.problems(dict(arguments))
+        problems = self.arguments.problems(dict(arguments)) if _is_json(arguments) else ["they are not plain JSON"]
         if problems:
             raise ArgumentsInvalid(
                 f"the arguments do not fit the input schema of {self.name}: {'; '.join(problems)}",
                 hint=f"compare the call with the input schema in {self.where}",
             )
+
+
+def _is_json(arguments: Mapping[str, Any]) -> bool:
+    """Whether this can be written down at all: no NaN, no half characters, no nesting without end."""
+    try:
+        _encode(dict(arguments)).encode()
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
