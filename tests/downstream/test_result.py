@@ -104,6 +104,10 @@ def test_a_selection_that_does_not_fit_is_unusable_and_shows_no_value() -> None:
     assert "secret" not in error.message + error.detail + error.hint
 
 
+def test_a_selection_that_is_no_data_is_unusable() -> None:
+    assert isinstance(refused(tool(select="&id"), answer({"id": 1})), ResponseUnusable)
+
+
 def test_a_redacted_value_hides_neither_before_nor_behind_the_selection() -> None:
     body = {"customer": {"tax_id": "T1", "name": "A"}}
     renamed = tool(select="{number: customer.tax_id, customer: customer}", redact=["customer.tax_id"])

@@ -62,7 +62,9 @@ class RetryBlock(_Block):
 
     attempts: int = Field(default=3, ge=1, le=6)
     when: list[Literal["connect", "timeout", 408, 429, 500, 502, 503, 504]] = Field(
-        default=["connect", "timeout", 502, 503, 504], min_length=1
+        default=["connect", "timeout", 502, 503, 504],
+        min_length=1,
+        description="connect: none was made, or (idempotent requests) it was lost; timeout: each attempt gets its share",
     )
     backoff: Duration = Field(default="100ms", description="Wait before the second attempt; doubles, with jitter")
 

@@ -103,7 +103,7 @@ def _find(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
     for path in paths:
         if path.is_dir():
             files.update(dict.fromkeys(_below(path)))
-        elif path.exists():
+        elif path.is_file():
             files[path] = None
         else:
             problems.append(Problem(path.as_posix(), 0, 0, "there is no such file or directory", "mend the path"))

@@ -42,11 +42,9 @@ def shape(tool: Tool, response: ApiResponse) -> ToolResult:
         raise refusal(tool, response)
     plan = tool.response
     try:
-        data = _selected(plan, read_content(response))
-        data, truncated = _capped(data, plan.max_bytes)
-        text = data if isinstance(data, str) else encode_json(data)
+        data, text, truncated = _capped(_selected(plan, read_content(response)), plan.max_bytes)
         _check_depth(data, text)
-    except (RecursionError, ExpressionFailed, ValueError) as error:
+    except (RecursionError, ExpressionFailed, TypeError, ValueError) as error:
         raise ResponseUnusable(
             "the API's answer does not have the shape this tool expects",
             status=response.status,
@@ -94,17 +92,18 @@ def _children(parent: Any) -> Iterator[Any]:
 # ── cap ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _capped(data: Any, limit: int) -> tuple[Any, bool]:
-    """``data`` in at most ``limit`` bytes, and whether something had to go."""
-    if isinstance(data, str):
-        content = data.encode()
-        if len(content) <= limit:
-            return data, False
-        return content[: limit - len(_CUT)].decode("utf-8", "ignore") + _CUT, True
-    if _size(data) <= limit:
-        return data, False
+def _capped(data: Any, limit: int) -> tuple[Any, str, bool]:
+    """``data`` and its text in at most ``limit`` bytes, and whether something had to go."""
+    text = data if isinstance(data, str) else encode_json(data)
+    content = text.encode()
+    if len(content) <= limit:
+        return data, text, False
     if isinstance(data, dict | list):
-        return _cut({"items": data} if isinstance(data, list) else data, limit), True
+        data = _cut({"items": data} if isinstance(data, list) else data, limit)
+        return data, encode_json(data), True
+    if isinstance(data, str):
+        text = content[: limit - len(_CUT)].decode("utf-8", "ignore") + _CUT
+        return text, text, True
     raise ValueError(f"more than {limit} bytes")
 
 
