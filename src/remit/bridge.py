@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -28,9 +29,11 @@ from remit.downstream.client import ApiClient
 from remit.downstream.request import ApiRequest, CallContext, build_request
 from remit.downstream.result import ToolResult, shape
 from remit.errors import (
+    ActorUnfit,
     ArgumentsInvalid,
     InternalError,
     RemitError,
+    RequestUnusable,
     ScopeInsufficient,
     ToolHidden,
     ToolUnknown,
@@ -41,9 +44,9 @@ from remit.identity.actor import ActorResolver
 from remit.identity.subject import SubjectIdentifier
 from remit.policy.decision import Decision, Deny, Permit
 from remit.policy.engine import PolicyEngine
-from remit.policy.input import Phase, Question
+from remit.policy.input import Operation, Phase, Question
 from remit.policy.obligations import narrowed
-from remit.principal import ActingParty, Caller, Principal
+from remit.principal import ActingParty, Assurance, Caller, Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +122,8 @@ class Bridge:
 
     async def call(self, call: ToolCall, watch: Watch = _NOBODY) -> CallResult:
         """Make one call. Raises leaves of ``RemitError``, each with ``call_id`` set, and nothing else."""
-        record = self._parts.trail.record(
-            door=call.door, tool=call.name, arguments=call.arguments, request_id=call.request_id
-        )
-        try:
-            async with record:  # 7: its end writes the outcome
-                return CallResult(record.id, await self._steps(call, record, watch))
-        except RemitError as error:
-            error.call_id = record.id
-            raise
-        except Exception as error:  # the top of every call: what nobody foresaw becomes one known error
-            # Its text may hold anything, a credential too: only its kind and its place are told.
-            unforeseen = InternalError("something went wrong on this side", detail=_kind_and_place(error))
-            unforeseen.call_id = record.id
-            raise unforeseen from error
+        async with self._recorded(call) as record:
+            return CallResult(record.id, await self._steps(call, record, watch))
 
     async def visible_tools(self, door: str, token: UnverifiedToken | None) -> tuple[Tool, ...]:
         """The tools that policy shows to this caller, by name. Raises ``AuthenticationError`` leaves."""
@@ -151,61 +142,105 @@ class Bridge:
         tool = self._parts.tools.catalog.get(name)
         return tool.auth.scopes if tool and self._parts.scopes_within_subject else ()
 
-    async def _steps(self, call: ToolCall, record: Record, watch: Watch) -> ToolResult:
-        parts = self._parts
+    @asynccontextmanager
+    async def delegated(
+        self, call: ToolCall, operation: Operation
+    ) -> AsyncIterator[tuple[DelegatedToken | None, Record]]:
+        """Steps 1 to 5 for a door that carries the traffic itself, and 7 when the block ends.
 
+        ``call.name`` and ``call.arguments`` say what is asked for, ``operation`` what policy is asked about. The
+        door tells the record what came of it. Raises as ``call`` does.
+        """
+        async with self._recorded(call) as record:
+            caller, acting = await self._identify(call.token)  # 1
+            record.identified(caller.principal, acting)
+            record.found(operation)  # 2 was the door's
+            token = await self._delegate(call, caller, acting, operation, record, _NOBODY)  # 3 4 5
+            yield token, record
+
+    @asynccontextmanager
+    async def _recorded(self, call: ToolCall) -> AsyncIterator[Record]:
+        """7: whatever happens in the block is recorded when it ends, and leaves it as a known error."""
+        record = self._parts.trail.record(
+            door=call.door, tool=call.name, arguments=call.arguments, request_id=call.request_id
+        )
+        try:
+            async with record:
+                yield record
+        except RemitError as error:
+            error.call_id = record.id
+            raise
+        except Exception as error:  # the top of every call: what nobody foresaw becomes one known error
+            # Its text may hold anything, a credential too: only its kind and its place are told.
+            unforeseen = InternalError("something went wrong on this side", detail=_kind_and_place(error))
+            unforeseen.call_id = record.id
+            raise unforeseen from error
+
+    async def _steps(self, call: ToolCall, record: Record, watch: Watch) -> ToolResult:
         caller, acting = await self._identify(call.token)  # 1
         record.identified(caller.principal, acting)
         watch.identified(caller.principal, acting)
 
-        tool = await self._find(call, caller, acting)  # 2
+        tool, request = await self._find(call, caller, acting, record.id)  # 2
         record.found(tool)
 
-        question = self._question(Phase.TOOL_CALL, caller, acting, tool, call)  # 3
-        decision = await parts.policy.decide(question.document())
-        record.decided(decision)
-        watch.decided(decision)
-        wanted = narrowed(_wanted(tool), _permitted(decision).obligations)
-        self._check_held(caller.principal, wanted)
-        request = build_request(tool, call.arguments, _context(caller.principal, acting, record.id))
-
-        await record.intend(wanted)  # 4
-
-        token = await parts.exchange.delegated_token(caller, acting, wanted)  # 5
-        record.exchanged(token)
-        watch.exchanged(wanted, token)
+        token = await self._delegate(call, caller, acting, tool, record, watch)  # 3 4 5
 
         watch.calling(request)  # 6
-        response = await parts.apis.send(request, token.credential, tool, call_id=record.id)
+        credential = token.credential if token else None
+        response = await self._parts.apis.send(request, credential, tool, call_id=record.id)
         record.called(request, response)
         result = shape(tool, response)
         record.answered(result)
         return result
 
+    async def _delegate(
+        self, call: ToolCall, caller: Caller, acting: ActingParty, operation: Operation, record: Record, watch: Watch
+    ) -> DelegatedToken | None:
+        """Decide, record the intent, exchange. No token only where the operation's upstream takes none."""
+        question = self._question(Phase.TOOL_CALL, caller, acting, operation, call)  # 3
+        decision = await self._parts.policy.decide(question.document())
+        record.decided(decision)
+        watch.decided(decision)
+        wanted = narrowed(_wanted(operation), _permitted(decision).obligations)
+        _check_actor(acting, operation)
+        self._check_held(caller.principal, wanted)
+
+        await record.intend(wanted)  # 4
+
+        if operation.auth.type == "none":
+            return None
+        token = await self._parts.exchange.delegated_token(caller, acting, wanted)  # 5
+        record.exchanged(token)
+        watch.exchanged(wanted, token)
+        return token
+
     async def _identify(self, token: UnverifiedToken | None) -> tuple[Caller, ActingParty]:
         caller = await self._parts.subjects.identify(token)
         return caller, await self._parts.actors.resolve(caller.principal)
 
-    async def _find(self, call: ToolCall, caller: Caller, acting: ActingParty) -> Tool:
-        """The tool, its arguments checked. Wrong arguments are told only to those who may see the tool."""
+    async def _find(self, call: ToolCall, caller: Caller, acting: ActingParty, call_id: str) -> tuple[Tool, ApiRequest]:
+        """The tool, and the request that the arguments make. What is wrong with them is told only to those who may
+        see the tool.
+        """
         tool = self._parts.tools.catalog.get(call.name)
         if tool is None:
             raise ToolUnknown("there is no such tool")
         try:
             tool.validate(call.arguments)
-        except ArgumentsInvalid:
+            return tool, build_request(tool, call.arguments, _context(caller.principal, acting, call_id))
+        except (ArgumentsInvalid, RequestUnusable):
             question = self._question(Phase.TOOL_LIST, caller, acting, tool, door=call.door)
             if not (await self._parts.policy.decide(question.document())).allow:
                 raise ToolHidden("there is no such tool") from None
             raise
-        return tool
 
     def _question(
         self,
         phase: Phase,
         caller: Caller,
         acting: ActingParty,
-        tool: Tool,
+        operation: Operation,
         call: ToolCall | None = None,
         door: str = "",
     ) -> Question:
@@ -213,7 +248,7 @@ class Bridge:
             phase=phase,
             principal=caller.principal,
             acting=acting,
-            tool=tool,
+            tool=operation,
             now=self._parts.clock.now(),
             arguments=call.arguments if call else {},
             door=call.door if call else door,
@@ -246,8 +281,21 @@ def _kind_and_place(error: Exception) -> str:
     return f"{type(error).__qualname__}{place}"
 
 
-def _wanted(tool: Tool) -> Wanted:
-    auth = tool.auth
+def _check_actor(acting: ActingParty, operation: Operation) -> None:
+    """Whether an agent runner must, or must not, take part: a name that nobody vouches for counts as none."""
+    vouched = acting.assurance is not Assurance.SELF_ASSERTED
+    if operation.auth.actor == "required" and not vouched:
+        raise ActorUnfit(
+            "this call needs an agent runner that somebody vouches for",
+            detail=f"{acting.actor.sub} is {acting.assurance.value}",
+            hint="give the agent its own credentials, or have the issuer put `act` or `client_id` into the token",
+        )
+    if operation.auth.actor == "forbidden" and vouched:
+        raise ActorUnfit("this call is not for agents", detail=f"{acting.actor.sub} acts ({acting.evidence})")
+
+
+def _wanted(operation: Operation) -> Wanted:
+    auth = operation.auth
     return Wanted(Target(audience=auth.audience, resource=auth.resource), auth.scopes, auth.max_lifetime)
 
 

@@ -14,6 +14,7 @@
     ├── AuthorizationError   a verified caller, not permitted
     │       PolicyDenied     reasons the agent can read; decision id
     │       PolicyFailed     no decision could be had: denied, and it says why to the operator
+    │       ActorUnfit       no agent runner where one is needed, or one where none may be
     │       ScopeInsufficient  403 with a challenge
     ├── ToolError            ToolUnknown, ToolHidden (a protocol error) · ArgumentsInvalid · RequestUnusable
     ├── ExchangeError        asking the token service
@@ -198,6 +199,12 @@ class PolicyFailed(AuthorizationError):
     """Policy said nothing usable, which counts as no."""
 
     code = "policy_failed"
+
+
+class ActorUnfit(AuthorizationError):
+    """The call must have an agent runner that somebody vouches for, or must have none."""
+
+    code = "actor_unfit"
 
 
 class ScopeInsufficient(AuthorizationError):

@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
-from remit.catalog.tool import Tool
+from remit.catalog.tool import ToolAnnotations, ToolAuth
 from remit.errors import PolicyFailed
 from remit.policy.obligations import SUPPORTED
 from remit.principal import ActingParty, Actor, Principal
@@ -42,6 +42,60 @@ class Phase(StrEnum):
 _ACTIONS: Final = {Phase.TOOL_LIST: "tools/list", Phase.TOOL_CALL: "tools/call"}
 
 
+class Operation(Protocol):
+    """What policy is asked about: a tool, or a request to a route of the gateway."""
+
+    @property
+    def kind(self) -> str:
+        """``tool`` or ``route``."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The tool's or route's name."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The path: a tool's with ``{name}`` for arguments, a route's as requested."""
+        ...
+
+    @property
+    def upstream(self) -> str:
+        """The name of the API."""
+        ...
+
+    @property
+    def annotations(self) -> ToolAnnotations:
+        """What it may change."""
+        ...
+
+    @property
+    def auth(self) -> ToolAuth:
+        """The token it needs."""
+        ...
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its author's labels."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Its author's facts for policy."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its definition."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """May ``principal``, through ``acting``, see or call ``tool``? ``now`` in seconds since the epoch.
@@ -52,7 +106,7 @@ class Question:
     phase: Phase
     principal: Principal
     acting: ActingParty
-    tool: Tool
+    tool: Operation
     now: float
     arguments: Mapping[str, Any] = field(default_factory=dict)
     door: str = ""
@@ -114,7 +168,7 @@ def _hop(actor: Actor, depth: int) -> dict[str, Any]:
     return {"type": "agent", "id": actor.sub, "issuer": actor.iss, "depth": depth}
 
 
-def _action(phase: Phase, tool: Tool) -> dict[str, Any]:
+def _action(phase: Phase, tool: Operation) -> dict[str, Any]:
     annotations = tool.annotations
     properties = {
         "http_method": tool.method,
@@ -126,7 +180,7 @@ def _action(phase: Phase, tool: Tool) -> dict[str, Any]:
     return {"name": _ACTIONS[phase], "properties": properties}
 
 
-def _resource(tool: Tool) -> dict[str, Any]:
+def _resource(tool: Operation) -> dict[str, Any]:
     properties = {
         "server": tool.upstream,
         "path": tool.path,
@@ -135,10 +189,10 @@ def _resource(tool: Tool) -> dict[str, Any]:
         "facts": dict(tool.facts),
         "digest": tool.digest,
     }
-    return {"type": "tool", "id": tool.name, "properties": properties}
+    return {"type": tool.kind, "id": tool.name, "properties": properties}
 
 
-def _token(principal: Principal, tool: Tool, now: float) -> dict[str, Any]:
+def _token(principal: Principal, tool: Operation, now: float) -> dict[str, Any]:
     """What the caller's token says, and what will be asked for with it. Times in seconds."""
     requested = {
         "scopes": list(tool.auth.scopes),
