@@ -38,9 +38,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[meta, renderer], keep_exc_info=True)
-    )
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[meta, renderer]))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     # Libraries speak up only for what an operator should see.
@@ -48,13 +46,13 @@ def configure(level: str = "info", style: str = "auto") -> None:
 
 
 def _places_of_exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """``exc_info`` → ``exception``: one entry an exception, causes last, without the text of any."""
+    """``exc_info`` → ``exception``: the kinds and places, causes last, without the text of any."""
     told = event.pop("exc_info", None)
     if told is True:
         told = sys.exc_info()
     error = told[1] if isinstance(told, tuple) else told
     if isinstance(error, BaseException):
-        event["exception"] = list(_described(error))
+        event["exception"] = ", because of ".join(_described(error))
     return event
 
 
