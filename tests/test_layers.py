@@ -41,6 +41,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "mcp_types": ("doors/mcp", "demo"),
     "httpx": ("web.py", "tokens/jwks.py", "exchange", "downstream", "demo"),
     "httpx_aiohttp": ("web.py",),
+    "aiohttp": ("web.py",),
     "httpx2": ("demo",),
     "jwt": ("tokens", "sts/minting.py", "sts/keys.py", "exchange/client_auth.py"),
     "regorus": ("policy/rego.py",),
