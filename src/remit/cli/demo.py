@@ -24,11 +24,11 @@ def demo(
         Path | None, typer.Option("--ready-file", metavar="PATH", help="Write the JSON document here once serving.")
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", help="Keep the workspace here (default: a temporary folder).")
+        Path | None, typer.Option("--dir", metavar="DIR", help="Use the workspace here, or write one (default: a temporary folder).")
     ] = None,
     port: Annotated[
         int,
-        typer.Option(help="First of three ports on loopback; free ones are taken where these are in use.", max=65_533),
+        typer.Option(help="First of three ports for a new workspace; free ones are taken where these are in use.", max=65_533),
     ] = 8700,
 ) -> None:
     """Start everything on loopback, play the story, and keep serving with lines to connect a client.
@@ -93,7 +93,7 @@ class _Terminal:
             names = chain_line(parties(claims))
             lifetime = int(claims["exp"]) - int(claims["iat"])
             rows.append((str(claims["aud"]), f"{names}   {claims['scope']}   {lifetime} s"))
-        verdict = f"{played.record.get('outcome')}  {played.reason}".rstrip()
+        verdict = f"{played.outcome}  {played.reason}".rstrip()
         rows += [("auditor", f"{verdict}  {played.reply.audit_id}")]
         print_rows(self._out, rows, label_width=13)
         if hops:

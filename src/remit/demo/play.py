@@ -54,13 +54,18 @@ class Played:
         """Whether everything is as it should be, the chain of each hop included."""
         expected = self.scene
         told = self.reply.is_error == (expected.outcome != "success")
-        recorded = self.record.get("outcome") == expected.outcome and expected.reason in self.reason
+        recorded = self.outcome == expected.outcome and expected.reason in self.reason
         if expected.outcome != "success":
             return told and recorded and self.claims is None
         claims = self.claims or {}
         named = claims.get("sub") == expected.user and claims.get("act", {}).get("sub") == self.actor
         nested = [hop.get("act", {}).get("act", {}).get("sub") for hop in self.downstream_claims]
         return told and recorded and named and nested == [self.actor] * expected.hops
+
+    @property
+    def outcome(self) -> str:
+        """How it ended by the trail; ``unnamed`` where the agent was told no audit id to look it up by."""
+        return str(self.record.get("outcome", "unfinished")) if self.reply.audit_id else "unnamed"
 
     @property
     def actor(self) -> str:
@@ -79,7 +84,7 @@ class Played:
             "tool": self.scene.tool,
             "subject": self.record.get("principal", {}).get("subject", ""),
             "actor": self.actor,
-            "outcome": self.record.get("outcome", "unfinished"),
+            "outcome": self.outcome,
             "reason": self.reason,
             "audit_id": self.reply.audit_id,
             "claims": self.claims,
@@ -161,6 +166,8 @@ async def play(options: Options, audience: Audience) -> bool:
 
 async def _play(demo: Demo, scene: Scene) -> Played:
     reply = await ask(demo.urls["mcp"], demo.tokens[scene.user], scene)
+    if not reply.audit_id:
+        return Played(scene, reply, None, [], {})
     received = [dict(entry.claims) for journal in demo.journals for entry in journal.of(reply.audit_id)]
     with open_reader(demo.app.settings.audit_file) as trail:
         call = next(iter(trail.calls(reply.audit_id)), Call(""))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx2
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
 from remit.credential import Credential
@@ -60,7 +60,7 @@ STORY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the agent was told: the text it reads, and the call's audit id."""
+    """What the agent was told: the text it reads, and the call's audit id; none where a tool is not there for it."""
 
     text: str
     is_error: bool
@@ -75,7 +75,10 @@ async def ask(mcp_url: str, token: Credential, scene: Scene) -> Reply:
         httpx2.AsyncClient(headers=headers) as http,
         Client(streamable_http_client(mcp_url, http_client=http)) as client,
     ):
-        result = await client.call_tool(scene.tool, dict(scene.arguments))
+        try:
+            result = await client.call_tool(scene.tool, dict(scene.arguments))
+        except MCPError as fault:  # of the protocol: the tool is hidden from this user, say
+            return Reply(text=fault.error.message, is_error=True, audit_id="")
     text = next((part.text for part in result.content if part.type == "text"), "")
     return Reply(
         text=text,
