@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from remit.cli.common import Exit, Global, print_json
+from remit.cli.common import Exit, Global, print_json, say_where_settings_are_missing
 
 
 def check(
@@ -15,6 +15,7 @@ def check(
 ) -> None:
     """Check settings, secrets, tool files, policy and keys. Exit 1 if anything is wrong; nothing is called."""
     chosen: Global = context.obj
+    say_where_settings_are_missing(chosen)
     from remit.app.checking import check_all
 
     report = check_all(chosen.config)

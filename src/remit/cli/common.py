@@ -73,10 +73,19 @@ def settings_of(context: typer.Context) -> Settings:
     from remit.settings import load_settings
 
     chosen: Global = context.obj
+    say_where_settings_are_missing(chosen)
     settings = load_settings(chosen.config)
     level = "debug" if chosen.verbose else "error" if chosen.quiet else settings.log.level
     configure(level, settings.log.format)
     return settings
+
+
+def say_where_settings_are_missing(chosen: Global) -> None:
+    """Whoever is in the wrong folder should know before the defaults puzzle them."""
+    from remit.settings import DEFAULT_FILE
+
+    if chosen.config is None and not chosen.quiet and not DEFAULT_FILE.exists():
+        typer.echo(f"no {DEFAULT_FILE} here: defaults and REMIT_* variables only (see --config)", err=True)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -24,11 +24,16 @@ def demo(
         Path | None, typer.Option("--ready-file", metavar="PATH", help="Write the JSON document here once serving.")
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", help="Use the workspace here, or write one (default: a temporary folder).")
+        Path | None,
+        typer.Option(
+            "--dir", metavar="DIR", help="Use the workspace here, or write one (default: a temporary folder)."
+        ),
     ] = None,
     port: Annotated[
         int,
-        typer.Option(help="First of three ports for a new workspace; free ones are taken where these are in use.", max=65_533),
+        typer.Option(
+            help="First of three ports for a new workspace; free ones are taken where these are in use.", max=65_533
+        ),
     ] = 8700,
 ) -> None:
     """Start everything on loopback, play the story, and keep serving with lines to connect a client.

@@ -12,7 +12,7 @@ from remit.cli.common import print_json
 
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.")] = Path(),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there; secrets are kept.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the written files as JSON.")] = False,
 ) -> None:
     """Write a workspace that works as it stands: settings, tools, policy, and secrets of its own.
@@ -27,4 +27,7 @@ def init(
         return
     for path in written:
         typer.echo(path.as_posix())
-    typer.echo(f"\nNext:  cd {folder}\n       remit check\n       remit demo --dir .", err=True)
+    steps = ["remit check", "remit demo --dir ."]
+    if folder.resolve() != Path.cwd():
+        steps.insert(0, f"cd {folder}")
+    typer.echo("\nNext:  " + "\n       ".join(steps), err=True)

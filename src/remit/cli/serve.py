@@ -12,7 +12,12 @@ from remit.cli.common import run, settings_of
 def serve(
     context: typer.Context,
     http: Annotated[
-        str | None, typer.Option("--http", metavar="HOST:PORT", help="Listen here (default: `listen` of the settings).")
+        str | None,
+        typer.Option(
+            "--http",
+            metavar="HOST:PORT",
+            help="Listen here instead of at `listen` (without `public_url` it becomes the server's name).",
+        ),
     ] = None,
     stdio: Annotated[bool, typer.Option("--stdio", help="Serve one MCP client on standard input and output.")] = False,
     as_user: Annotated[
