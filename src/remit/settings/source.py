@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, Final, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsError
 
 from remit.credential import Credential
 from remit.errors import SettingsInvalid
@@ -25,6 +27,7 @@ from remit.settings.models import SecretRef, Settings
 DEFAULT_FILE: Final = Path("remit.yaml")
 _MAX_FILE_BYTES: Final = 1 << 20
 _MAX_SECRET_BYTES: Final = 64 * 1024
+_FIELD: Final = re.compile(r'field "(\w+)"')
 _Location = tuple[int | str, ...]
 
 
@@ -145,12 +148,25 @@ def _parse(text: str, file: str) -> tuple[dict[str, Any], _Marks]:
 def _build(document: dict[str, Any], folder: Path, marks: _Marks) -> Settings:
     try:
         settings = Settings(**document)
+    except SettingsError as error:
+        raise _not_json(error) from None
     except ValidationError as error:
         problems = tuple(_problem(details, marks) for details in error.errors(include_url=False, include_input=False))
         first = problems[0]
         raise SettingsInvalid(first.message, where=first.where, hint=first.hint, problems=problems) from None
     absolute: Settings = _absolute(settings, folder)
     return absolute
+
+
+def _not_json(error: SettingsError) -> SettingsInvalid:
+    """A list or mapping in the environment that is no JSON; its text is not repeated."""
+    field = _FIELD.search(str(error))
+    variable = f"REMIT_{field[1].upper()}" if field else "REMIT_*"
+    return SettingsInvalid(
+        f"the environment variable {variable}, or one that begins so, is not JSON",
+        where=variable,
+        hint="""write lists and mappings as JSON, for example REMIT_TOOLS='["tools"]'""",
+    )
 
 
 def _problem(details: ErrorDetails, marks: _Marks) -> SettingsInvalid:
