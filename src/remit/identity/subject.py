@@ -56,7 +56,8 @@ class SubjectIdentifier:
         if token is None:
             raise TokenMissing(
                 "no token was presented",
-                hint="send `Authorization: Bearer …` over HTTP; on stdio set REMIT_SUBJECT_TOKEN_FILE or _COMMAND",
+                hint="over HTTP send `Authorization: Bearer …`; on stdio set REMIT_SUBJECT_TOKEN_FILE or _COMMAND; "
+                "with `remit call` name --as USER or --token-file FILE",
             )
         verified = await self._verifier.verify(token, self._expect, now=self._clock.now())
         return Caller(self._principal(verified), verified.credential)

@@ -51,7 +51,11 @@ class McpHttpSettings:
 
     def __post_init__(self) -> None:
         if not is_secure(self.resource) or urlsplit(self.resource).query:
-            raise SettingsInvalid("the resource is not an https URL without query and fragment", where="resource")
+            raise SettingsInvalid(
+                "the resource is not an https URL without query and fragment",
+                where="resource",
+                hint="set public_url to the address that clients connect to (http only for this machine)",
+            )
         if not self.issuers:
             raise SettingsInvalid("no issuer is named, so nobody could get a token", where="issuers")
 
