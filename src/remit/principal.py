@@ -2,7 +2,7 @@
 
 ``Principal`` holds no credential and may go to logs, policy and the trail. ``Caller`` adds the verified
 subject token and may go nowhere but the token exchange. ``DelegationChain`` is the nested ``act`` claim of
-RFC 8693 §4.1 as a list, newest first.
+RFC 8693 §4.1 as a list, newest first. ``Parties`` says on whose behalf and who acts, the same in both profiles.
 """
 
 from __future__ import annotations
@@ -27,6 +27,13 @@ class Assurance(StrEnum):
     ATTESTED = "attested"  # an issuer's signed ``act`` claim
     REGISTERED = "registered"  # an issuer's signed ``client_id`` or ``azp`` claim
     SELF_ASSERTED = "self_asserted"  # only this installation's own configuration says so
+
+
+class Profile(StrEnum):
+    """How a token says who acts for whom: its private claim ``dlg``; a token without that claim means RFC 8693."""
+
+    RFC8693 = "rfc8693"  # ``sub``: the principal; ``act``: the actors
+    WORKLOAD = "workload"  # ``sub``: the current actor; ``act``: the actors before, and innermost the principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +87,75 @@ class DelegationChain:
         """The chain after ``actor`` took over."""
         return DelegationChain((actor, *self.actors))
 
+    def within(self, issuer: str) -> DelegationChain:
+        """The same chain in a token of ``issuer``, which vouches for every actor that says no ``iss``."""
+        if all(actor.iss for actor in self.actors):
+            return self
+        return DelegationChain(tuple(actor if actor.iss else Actor(actor.sub, issuer) for actor in self.actors))
+
     @property
     def current(self) -> Actor | None:
         """The current actor, the only one that may be used to decide about access."""
         return self.actors[0] if self.actors else None
 
+    @property
+    def origin(self) -> Actor | None:
+        """The first who acted."""
+        return self.actors[-1] if self.actors else None
+
     def __len__(self) -> int:
         return len(self.actors)
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """On whose behalf, and who acts: what ``sub``, ``act`` and ``dlg`` say, whichever profile they are written in.
+
+    ``chain`` has the actors, newest first; it is empty where the principal acts for themselves.
+    """
+
+    principal: Actor
+    chain: DelegationChain = field(default_factory=DelegationChain)
+
+    @classmethod
+    def read(cls, subject: Actor, act: DelegationChain, profile: Profile | None) -> Parties:
+        """The parties of a token about ``subject`` with the claim ``act``."""
+        if profile is not Profile.WORKLOAD:
+            return cls(subject, act)
+        *actors, principal = (subject, *act.actors)
+        return cls(principal, DelegationChain(tuple(actors)))
+
+    def to_claims(self, profile: Profile, issuer: str) -> dict[str, Any]:
+        """``sub``, ``act`` and what else says who they are, for a token of ``issuer``.
+
+        ``rfc8693`` writes every actor with its ``iss``, and ``sub_iss`` where another issuer knows the principal.
+        ``workload`` writes ``iss`` only where it is not ``issuer``, and marks the token with ``dlg``.
+        """
+        if profile is Profile.WORKLOAD and self.chain:
+            current, *earlier = self.chain.actors
+            links = (Actor(link.sub, "" if link.iss == issuer else link.iss) for link in (*earlier, self.principal))
+            return {"sub": current.sub, "act": DelegationChain(tuple(links)).to_act(), "dlg": profile.value}
+        claims: dict[str, Any] = {"sub": self.principal.sub}
+        if self.principal.iss != issuer:
+            claims["sub_iss"] = self.principal.iss
+        if self.chain:
+            claims["act"] = self.chain.to_act()
+        return claims
+
+
+def read_profile(claims: Mapping[str, Any]) -> Profile | None:
+    """Which profile a token is of; ``None`` where nobody acts in it, so that it is of none.
+
+    Raises ``ValueError`` for a ``dlg`` that is not known, or that names actors who are not there.
+    """
+    if "dlg" not in claims:
+        return Profile.RFC8693 if "act" in claims else None
+    profile = Profile(claims["dlg"])
+    if "act" in claims:
+        return profile
+    if profile is Profile.WORKLOAD:
+        raise ValueError("dlg names a profile, but there is no act")
+    return None
 
 
 def _actor(level: Any) -> Actor:

@@ -22,7 +22,8 @@ from remit.errors import (
     TokenTypeMismatch,
 )
 from remit.oauth import parse_scope
-from remit.principal import DelegationChain
+from remit.principal import DelegationChain, Profile
+from remit.principal import read_profile as profile_of
 
 #: Subject, client, token and actor names longer than this are refused.
 MAX_NAME_BYTES: Final = 256
@@ -142,6 +143,23 @@ def read_chain(claims: Claims) -> DelegationChain:
         return DelegationChain.from_claims(claims)
     except ValueError as error:
         raise ClaimInvalid("claim act is not a chain of actors", detail=str(error)) from error
+
+
+def read_profile(claims: Claims) -> Profile | None:
+    """The private claim ``dlg``: how ``sub`` and ``act`` are to be read. ``None``: nobody acts in this token."""
+    try:
+        return profile_of(claims)
+    except ValueError as error:
+        raise ClaimInvalid("claim dlg names no delegation profile that is known here", detail=str(error)) from error
+
+
+def check_profile(profile: Profile | None, accepted: AbstractSet[Profile]) -> None:
+    """A token in which somebody acts is read in its own profile or not at all."""
+    if profile is not None and profile not in accepted:
+        raise ClaimInvalid(
+            f'the token is of the delegation profile "{profile}", which is not accepted here',
+            detail=f"accepted: {_any_of(accepted)}",
+        )
 
 
 def check_required(claims: Claims, required: AbstractSet[str]) -> None:

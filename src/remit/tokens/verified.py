@@ -10,8 +10,8 @@ from typing import Any, Final
 from remit.credential import Credential
 from remit.errors import ClaimInvalid
 from remit.oauth import TYP_ACCESS_TOKEN
-from remit.principal import DelegationChain
-from remit.tokens.checks import read_audience, read_chain, read_name, read_scope, read_seconds
+from remit.principal import Actor, DelegationChain, Parties, Profile
+from remit.tokens.checks import read_audience, read_chain, read_name, read_profile, read_scope, read_seconds
 
 #: RFC 9068 §2.2: "The following claims are REQUIRED".
 RFC9068_CLAIMS: Final = frozenset({"iss", "exp", "aud", "sub", "client_id", "iat", "jti"})
@@ -22,13 +22,16 @@ class Expectation:
     """What a token must be to be accepted at one place.
 
     ``audiences``: any of them must be in ``aud``; an empty set accepts nothing. ``typ``: lower case, without
-    ``application/``; ``""`` stands for a header without ``typ``. ``leeway``: seconds of clock skew.
+    ``application/``; ``""`` stands for a header without ``typ``. ``leeway``: seconds of clock skew. ``profiles``: how
+    it may say who acts for whom; a reader that knows only RFC 8693 would take a ``workload`` token's actor for the
+    user.
     """
 
     audiences: frozenset[str]
     typ: frozenset[str] = frozenset({TYP_ACCESS_TOKEN})
     required: frozenset[str] = RFC9068_CLAIMS
     leeway: int = 30
+    profiles: frozenset[Profile] = frozenset({Profile.RFC8693})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ class VerifiedToken:
     client_id: str = field(init=False, compare=False)  # ``client_id``, else ``azp`` (OpenID Connect Core §2)
     audience: tuple[str, ...] = field(init=False, compare=False)
     scopes: tuple[str, ...] = field(init=False, compare=False)
-    chain: DelegationChain = field(init=False, compare=False)
+    chain: DelegationChain = field(init=False, compare=False)  # ``act``, as it is nested
+    profile: Profile | None = field(init=False, compare=False)  # ``None``: nobody acts
     expires_at: int = field(init=False, compare=False)
     issued_at: int = field(init=False, compare=False)
     not_before: int = field(init=False, compare=False)
@@ -70,6 +74,7 @@ class VerifiedToken:
             "audience": read_audience(claims),
             "scopes": read_scope(claims),
             "chain": read_chain(claims),
+            "profile": read_profile(claims),
             "expires_at": int(exp),
             "issued_at": int(read_seconds(claims, "iat") or 0),
             "not_before": int(read_seconds(claims, "nbf") or 0),
@@ -78,3 +83,12 @@ class VerifiedToken:
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def parties(self) -> Parties:
+        """On whose behalf and who acts, each with its issuer, whatever the profile.
+
+        ``sub_iss`` names the issuer of a principal whom this token's issuer does not know itself.
+        """
+        subject = Actor(self.subject, read_name(self.claims, "sub_iss") or self.issuer)
+        return Parties.read(subject, self.chain.within(self.issuer), self.profile)

@@ -16,6 +16,7 @@ from remit.tokens.checks import (
     check_audience,
     check_expiry,
     check_issuer,
+    check_profile,
     check_required,
     check_started,
     check_typ,
@@ -78,7 +79,8 @@ class TokenVerifier:
         5. ``kid`` picks exactly one key of this issuer that fits ``alg``.
         6. The key made the signature.
         7. Every known claim has a value it may have (``VerifiedToken``).
-        8. The token is for this place and this time: required claims, ``aud``, ``exp``, ``nbf``, ``iat``.
+        8. The token is for this place and this time: required claims, ``aud``, ``exp``, ``nbf``, ``iat``; and of a
+           delegation profile that is read here.
 
         Steps 1, 2 and 4 to 7 depend on nothing but the text and this verifier's issuers; a token that passed them
         is remembered for at most ten minutes and never beyond ``exp``. Steps 3 and 8 are done every time.
@@ -126,6 +128,7 @@ def _check_expected(verified: VerifiedToken, expect: Expectation, now: float) ->
     check_expiry(verified.expires_at, now=now, leeway=expect.leeway)
     check_started("nbf", verified.not_before, now=now, leeway=expect.leeway)
     check_started("iat", verified.issued_at, now=now, leeway=expect.leeway)
+    check_profile(verified.profile, expect.profiles)
 
 
 class _Memory:
