@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.credential import UnverifiedToken
+from remit.doors.challenge import Challenge, read_bearer
+from remit.doors.hosts import AllowedHosts
 from remit.doors.mcp.admitted import read_message
 from remit.doors.mcp.arguments import MAX_DEPTH, MAX_WEIGHT, check_bounds
-from remit.doors.mcp.challenge import Challenge, read_bearer
-from remit.doors.mcp.hosts import AllowedHosts
 from remit.doors.mcp.listing import listed
 from remit.doors.mcp.rendering import protocol_fault, refusal, unknown_tool
 from remit.errors import ArgumentsInvalid, PolicyDenied, RemitError, TokenExpired

@@ -23,10 +23,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from remit.credential import UnverifiedToken
+from remit.doors.challenge import Challenge, challenge_for, read_bearer
+from remit.doors.hosts import AllowedHosts
 from remit.doors.mcp.admitted import ADMITTED, Admitted, read_message
-from remit.doors.mcp.challenge import Challenge, challenge_for, read_bearer
 from remit.doors.mcp.contract import CallPath
-from remit.doors.mcp.hosts import AllowedHosts
 from remit.errors import AuthenticationError, KeysUnavailable, RemitError
 from remit.principal import Caller
 

@@ -18,12 +18,12 @@ from starlette.routing import BaseRoute, Route
 
 from remit.clock import Clock
 from remit.credential import UnverifiedToken
+from remit.doors.challenge import metadata_path, metadata_url
+from remit.doors.hosts import AllowedHosts
 from remit.doors.mcp.admitted import ADMITTED, Admitted
 from remit.doors.mcp.cancellation import CancellableCalls
-from remit.doors.mcp.challenge import metadata_path, metadata_url
 from remit.doors.mcp.contract import CallPath
 from remit.doors.mcp.guard import DOOR, Guard
-from remit.doors.mcp.hosts import AllowedHosts
 from remit.doors.mcp.server import RequestContext, ToolServer
 from remit.errors import SettingsInvalid
 from remit.oauth import WELL_KNOWN_PROTECTED_RESOURCE
