@@ -43,7 +43,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "httpx_aiohttp": ("web.py",),
     "aiohttp": ("web.py",),
     "httpx2": ("demo",),
-    "jwt": ("tokens", "sts/minting.py", "sts/keys.py", "exchange/client_auth.py"),
+    "jwt": ("tokens", "sts/minting.py", "sts/keys/signing_key.py", "exchange/client_auth.py"),
     "regorus": ("policy/rego.py",),
     "sqlite3": ("audit/store",),
     "jmespath": ("catalog",),

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from starlette.applications import Starlette
 
 from remit import oauth
@@ -19,10 +18,11 @@ from remit.exchange.service import EmbeddedTokenService
 from remit.sts.clients import Client, TargetRule
 from remit.sts.endpoints import routes
 from remit.sts.grant import SecurityTokenService
-from remit.sts.keys import KeyRing, SigningKey
+from remit.sts.keys import KeyRing
 from remit.sts.minting import sign
 from remit.sts.users import DevelopmentUser, mint_subject_token
 from support.clock import FakeClock
+from support.keys import KeysInMemory
 
 ISSUER: Final = "https://sts.example"
 BRIDGE: Final = "https://bridge.example/mcp"
@@ -31,7 +31,7 @@ ALICE: Final = DevelopmentUser(
     "alice", "Alice", ("support",), ("lead",), ("orders:read", "refunds:write", "pay", "log")
 )
 
-_KEYS: Final = KeyRing(SigningKey.of(generate_private_key(SECP256R1())))
+_KEYS: Final = KeyRing(KeysInMemory(), FakeClock())
 
 AGENT: Final = Client(
     "agent-runner",

@@ -13,7 +13,7 @@ from remit.errors import DefinitionInvalid, SettingsInvalid, SetupError
 from remit.policy.bundle import load_policy
 from remit.policy.rego import RegoEngine
 from remit.settings import Settings, environment, load_settings
-from remit.sts.keys import KeyRing
+from remit.sts.keys import KeyDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,12 @@ def _clients(settings: Settings) -> _Found:
 
 def _keys(settings: Settings) -> _Found:
     """An existing key ring is read; one that is not there yet is none's problem, and is not made here."""
-    folder = settings.state_dir / "keys"
-    if not settings.sts.enabled or not folder.exists():
-        return "", []
-    return _trying(lambda: f"signing key {KeyRing.open(folder).signing_key.kid[:8]} ok")
+
+    def check() -> str:
+        keys = KeyDirectory(settings.keys_dir).read().keys
+        return f"{len(keys)} signing {'key' if len(keys) == 1 else 'keys'} ok" if keys else ""
+
+    return _trying(check) if settings.sts.enabled else ("", [])
 
 
 def _trying(check: Callable[[], str]) -> _Found:

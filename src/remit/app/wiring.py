@@ -44,7 +44,7 @@ from remit.policy.engine import PolicyEngine
 from remit.policy.rego import RegoEngine
 from remit.settings import Settings, environment
 from remit.sts.grant import SecurityTokenService
-from remit.sts.keys import KeyRing
+from remit.sts.keys import KeyRing, KeyTiming
 from remit.sts.users import mint_subject_token
 from remit.tokens.jwks import JwksClient, LiveKeys
 from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer
@@ -54,6 +54,8 @@ log = structlog.get_logger("remit")
 
 #: How long a token lives that is minted for a development user's stdio session or single call.
 _DEVELOPMENT_SECONDS: Final = 3600
+#: Clock skew and how long others keep a key set.
+_KEPT_SECONDS: Final = 630
 ToolsChanged = Callable[[], Awaitable[None]]
 
 
@@ -205,8 +207,15 @@ def _make_private(folder: Path) -> None:
 def _token_service(settings: Settings, clock: Clock) -> SecurityTokenService | None:
     if not settings.sts.enabled:
         return None
-    keys = KeyRing.open(settings.state_dir / "keys")
+    keys = KeyRing.open(settings.keys_dir, clock, key_timing(settings))
     return SecurityTokenService(settings.issuer, keys, clock, registry.clients(settings))
+
+
+def key_timing(settings: Settings) -> KeyTiming:
+    """The times of the signing keys. One that signs no more stays published for as long as a token of it is sound."""
+    keys = settings.sts.keys
+    last_token = settings.sts.max_lifetime + _KEPT_SECONDS
+    return KeyTiming(keys.rotate_after, keys.publish_before, max(keys.retire_after, last_token))
 
 
 def _own_issuer(settings: Settings, sts: SecurityTokenService | None) -> list[TrustedIssuer]:

@@ -15,15 +15,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from remit.web import is_secure
 
-_DURATION = re.compile(r"(\d+)(ms|s|m|h)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def _duration(value: Any) -> Any:
-    """``90s``, ``5m``, ``1h``, ``250ms`` or a number of seconds → seconds."""
+    """``90s``, ``5m``, ``1h``, ``30d``, ``250ms`` or a number of seconds → seconds."""
     if isinstance(value, str):
         if not (match := _DURATION.fullmatch(value)):
-            raise ValueError("write a duration as a number and a unit, for example 90s, 5m, 1h or 250ms")
+            raise ValueError("write a duration as a number and a unit, for example 90s, 5m, 1h, 30d or 250ms")
         return int(match[1]) * _SECONDS[match[2]]
     return value
 
@@ -36,6 +36,7 @@ def _secure_url(value: str) -> str:
 
 Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=86_400)]
 WholeSeconds = Annotated[int, BeforeValidator(_duration), Field(gt=0, le=86_400)]
+Days = Annotated[int, BeforeValidator(_duration), Field(ge=3600, le=366 * 86_400)]
 #: Compared byte for byte everywhere (RFC 8414 §3.3), so it stays the text it is.
 Url = Annotated[str, AfterValidator(_secure_url)]
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:/@-]+$")]
@@ -181,12 +182,31 @@ class UserSettings(Section):
     scopes: tuple[Scope, ...] = ()
 
 
+class KeySettings(Section):
+    """The token service's signing keys: how long one signs, how long it is published before that and after.
+
+    ``publish_before`` is no less than APIs keep the published keys (they are told five minutes). ``retire_after`` is
+    counted from the last token; the longest life of a token is added where that is more.
+    """
+
+    rotate_after: Days = 30 * 86_400
+    publish_before: WholeSeconds = 900
+    retire_after: WholeSeconds = 1200
+
+    @model_validator(mode="after")
+    def _is_published_first(self) -> Self:
+        if self.publish_before >= self.rotate_after:
+            raise ValueError("publish_before must be shorter than rotate_after")
+        return self
+
+
 class StsSettings(Section):
     """The embedded security token service. ``issuer`` defaults to ``public_url``."""
 
     enabled: bool = True
     issuer: Url | None = None
     max_lifetime: WholeSeconds = 300
+    keys: KeySettings = KeySettings()
     clients: Mapping[Name, ClientSettings] = Field(default_factory=dict)
     users: Mapping[Name, UserSettings] = Field(default_factory=dict)
 
@@ -270,3 +290,13 @@ class Settings(BaseSettings):
     def audit_file(self) -> Path:
         """Where the trail is."""
         return self.audit.file or self.state_dir / "audit.db"
+
+    @property
+    def keys_dir(self) -> Path:
+        """Where the token service's signing keys are."""
+        return self.state_dir / "keys"
+
+    @property
+    def revocations_file(self) -> Path:
+        """Where it stands what was revoked."""
+        return self.state_dir / "revocations.db"
