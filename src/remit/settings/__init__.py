@@ -1,6 +1,7 @@
 """``remit.yaml`` and ``REMIT_*`` environment variables → frozen ``Settings``."""
 
-from remit.settings.models import AgentSettings, ClientSettings, SecretRef, Settings
+from remit.settings.fields import SecretRef
+from remit.settings.models import AgentSettings, ClientSettings, Settings
 from remit.settings.source import DEFAULT_FILE, effective, environment, load_settings, read_secret
 
 __all__ = [

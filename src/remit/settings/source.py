@@ -21,7 +21,8 @@ from pydantic_settings import SettingsError
 
 from remit.credential import Credential
 from remit.errors import SettingsInvalid
-from remit.settings.models import SecretRef, Settings
+from remit.settings.fields import SecretRef
+from remit.settings.models import Settings
 
 #: The file looked for when no other is named.
 DEFAULT_FILE: Final = Path("remit.yaml")
