@@ -1,0 +1,166 @@
+"""What the measurements come to: figures, ratios, and whether a target is reached. Arithmetic only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median, quantiles
+from typing import Any
+
+from bench.load import Volley
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One server under one load. Latencies in milliseconds, CPU of the server per call in microseconds."""
+
+    server: str
+    era: str
+    clients: int
+    calls: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+
+    @classmethod
+    def of(cls, server: str, era: str, volleys: Sequence[Volley]) -> Served:
+        """Latencies over all rounds; throughput and CPU as the median round has them, which noise moves least."""
+        latencies = sorted(latency for volley in volleys for latency in volley.latencies)
+        return cls(
+            server=server,
+            era=era,
+            clients=volleys[0].clients,
+            calls=len(latencies),
+            per_second=median(len(volley.latencies) / volley.elapsed for volley in volleys),
+            p50_ms=median(latencies) * 1e3,
+            p99_ms=quantiles(latencies, n=100)[98] * 1e3,
+            cpu_us=median(volley.cpu / len(volley.latencies) for volley in volleys) * 1e6,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Remit over the bare SDK under the same load: the median of the rounds' own ratios.
+
+    Both servers of a round meet the same moment of the machine, so noise that comes and goes cancels out.
+    """
+
+    era: str
+    clients: int
+    per_second: float
+    p50: float
+    p99: float
+    cpu: float
+
+    @classmethod
+    def of(cls, era: str, bare: Sequence[Volley], remit: Sequence[Volley]) -> Ratio:
+        """``bare`` and ``remit`` hold the same rounds in the same order."""
+        rounds = [
+            (Served.of("", era, [one]), Served.of("", era, [other])) for one, other in zip(bare, remit, strict=True)
+        ]
+        return cls(
+            era=era,
+            clients=bare[0].clients,
+            per_second=median(other.per_second / one.per_second for one, other in rounds),
+            p50=median(other.p50_ms / one.p50_ms for one, other in rounds),
+            p99=median(other.p99_ms / one.p99_ms for one, other in rounds),
+            cpu=median(other.cpu_us / one.cpu_us for one, other in rounds),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step costs, in microseconds: its median duration, and the CPU it takes on average."""
+
+    name: str
+    wall_us: float
+    cpu_us: float
+
+    @classmethod
+    def of(cls, name: str, laps: Sequence[tuple[float, float]]) -> Step:
+        """From laps of (wall, CPU) seconds."""
+        return cls(name, median(wall for wall, _ in laps) * 1e6, sum(cpu for _, cpu in laps) / len(laps) * 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often something can be done. ``cpu_us``: of the process that does it, each time."""
+
+    name: str
+    per_second: float
+    cpu_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A figure that must stay at or below ``limit``."""
+
+    name: str
+    value: float
+    limit: float
+    unit: str
+
+    @property
+    def reached(self) -> bool:
+        """Whether it does."""
+        return self.value <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Resident memory, in MiB."""
+
+    server: str
+    started: float
+    loaded: float
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """Resident memory in MiB after so many calls; the caches are full after the first quarter."""
+
+    calls: int
+    memory: list[float]
+
+    @property
+    def growth(self) -> float:
+        """MiB between the first quarter and the end."""
+        return self.memory[-1] - self.memory[len(self.memory) // 4]
+
+
+@dataclass(slots=True)
+class Results:
+    """Everything measured in one run."""
+
+    served: list[Served] = field(default_factory=list)
+    ratios: list[Ratio] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    rates: list[Rate] = field(default_factory=list)
+    help_seconds: float = 0.0
+    ready_seconds: float = 0.0
+    soak: Soak | None = None
+
+    def targets(self) -> list[Target]:
+        """What must be reached, beside what was."""
+        targets = [
+            *map(_target, self.ratios),
+            Target("remit serve ready, 1,000 tools", self.ready_seconds, 2.0, "s"),
+            Target("remit --help", self.help_seconds, 0.4, "s"),
+        ]
+        if self.soak:
+            targets.append(Target(f"memory growth over {self.soak.calls:,} calls", self.soak.growth, 4.0, "MiB"))
+        return targets
+
+    def document(self) -> dict[str, Any]:
+        """For programs."""
+        targets = [{**asdict(target), "reached": target.reached} for target in self.targets()]
+        return {**asdict(self), "targets": targets}
+
+
+def _target(ratio: Ratio) -> Target:
+    """CPU per call is judged where clients compete, latency where one is alone."""
+    if ratio.clients == 1:
+        return Target(f"median latency, {ratio.era}, 1 client", ratio.p50, 3.0, "x bare")
+    return Target(f"server CPU per call, {ratio.era}, {ratio.clients} clients", ratio.cpu, 2.5, "x bare")

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from bench.figures import Memory, Rate, Ratio, Results, Served, Soak, Step
+from bench.load import HANDSHAKE, MODERN, Shot, Volley, WrongAnswer, tool_call
+from bench.report import print_report
+from rich.console import Console
+from yarl import URL
+
+
+def volley(*, clients: int = 1, calls: int = 10, latency: float = 0.001, cpu_each: float = 0.0005) -> Volley:
+    return Volley(clients, calls * latency / clients, calls * cpu_each, [latency] * calls)
+
+
+def results(*, cpu: float = 2.0, latency: float = 2.0, soak: Soak | None = None) -> Results:
+    bare = {clients: [volley(clients=clients)] * 3 for clients in (1, 16)}
+    remit = {
+        clients: [volley(clients=clients, latency=0.001 * latency, cpu_each=0.0005 * cpu)] * 3 for clients in (1, 16)
+    }
+    return Results(
+        served=[
+            Served.of(name, MODERN, rounds[clients])
+            for clients in (1, 16)
+            for name, rounds in (("bare", bare), ("remit", remit))
+        ],
+        ratios=[Ratio.of(MODERN, bare[clients], remit[clients]) for clients in (1, 16)],
+        memory=[Memory("remit", 100, 101)],
+        steps=[Step.of("decide", [(0.0001, 0.0001)])],
+        rates=[Rate("exchange", 1000, 900)],
+        help_seconds=0.2,
+        ready_seconds=1.5,
+        soak=soak,
+    )
+
+
+def test_figures_are_per_call_and_in_the_units_they_say() -> None:
+    served = Served.of("bare", MODERN, [volley(calls=10, latency=0.002, cpu_each=0.0007)])
+    assert served.calls == 10
+    assert [served.per_second, served.p50_ms, served.p99_ms, served.cpu_us] == pytest.approx([500, 2, 2, 700])
+
+
+def test_a_ratio_is_of_rounds_that_met_the_same_moment() -> None:
+    """Both are three times as slow in the second round: the ratio stays what it is."""
+    bare = [volley(cpu_each=0.0005), volley(cpu_each=0.0015), volley(cpu_each=0.0005)]
+    remit = [volley(cpu_each=0.0010), volley(cpu_each=0.0030), volley(cpu_each=0.0010)]
+    assert Ratio.of(MODERN, bare, remit).cpu == pytest.approx(2)
+
+
+@pytest.mark.parametrize(("cpu", "latency", "missed"), [(2.4, 2.9, 0), (2.6, 2.9, 1), (2.6, 3.1, 2)])
+def test_cpu_and_latency_are_held_against_their_targets(cpu: float, latency: float, missed: int) -> None:
+    targets = results(cpu=cpu, latency=latency).targets()
+    assert [target.reached for target in targets].count(False) == missed
+
+
+def test_memory_is_judged_from_where_the_caches_are_full() -> None:
+    grown = Soak(400, [100.0, 120.0, 120.5, 120.5, 121.0])
+    assert grown.growth == pytest.approx(1)
+    assert results(soak=grown).targets()[-1].reached
+    assert not results(soak=Soak(400, [100.0, 120.0, 130.0, 140.0, 150.0])).targets()[-1].reached
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_report_says_pass_and_miss(terminal: bool) -> None:
+    out = io.StringIO()
+    measured = results(cpu=3.0, soak=Soak(4, [1.0] * 5))
+    print_report(measured, Console(file=out, width=118, force_terminal=terminal, color_system=None))
+    text = out.getvalue()
+    assert "pass" in text
+    assert "miss" in text
+    assert "3.00" in text
+    assert measured.document()["targets"][1]["reached"] is False
+
+
+def test_an_answer_that_is_no_result_stops_the_benchmark() -> None:
+    shot = Shot(URL("http://127.0.0.1/mcp"), {}, b"", (b"O1001",))
+    shot.check(200, b'{"id":"O1001"}')
+    for status, answer in ((500, b"O1001"), (200, b"O1002"), (200, b'{"isError":true,"text":"O1001"}')):
+        with pytest.raises(WrongAnswer):
+            shot.check(status, answer)
+
+
+def test_a_call_says_which_era_it_is_of() -> None:
+    modern, handshake = (tool_call("http://127.0.0.1/mcp", era, (), "secret") for era in (MODERN, HANDSHAKE))
+    assert modern.headers["Mcp-Method"] == "tools/call"
+    assert b"_meta" in modern.body
+    assert "Mcp-Method" not in handshake.headers
+    assert b"_meta" not in handshake.body
+    assert "secret" not in repr(modern)
