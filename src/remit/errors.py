@@ -23,7 +23,7 @@
     │       DownstreamRefused (4xx) · DownstreamFailed (5xx) · DownstreamUnavailable · ResponseUnusable
     ├── GrantError           what the own token endpoint answers (RFC 6749 §5.2, RFC 8693 §2.2.2)
     │       InvalidRequest · InvalidClient · InvalidGrant · UnauthorizedClient
-    │       UnsupportedGrantType · InvalidScope · InvalidTarget
+    │       UnsupportedGrantType · InvalidScope · InvalidTarget · GrantUnavailable (503)
     ├── AuditError           the trail cannot be written: nothing is called
     └── InternalError        anything unforeseen
 
@@ -379,6 +379,13 @@ class InvalidTarget(GrantError):
     """The server will not issue a token for this audience or resource (RFC 8693 §2.2.2)."""
 
     code = "invalid_target"
+
+
+class GrantUnavailable(GrantError):
+    """No answer can be given now, for no fault of the request: keys or the trail are out of reach (503)."""
+
+    code = "server_error"
+    status = 503
 
 
 # ── audit ────────────────────────────────────────────────────────────────────────────────

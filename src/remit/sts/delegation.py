@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from remit.errors import InvalidRequest, InvalidScope, InvalidTarget
-from remit.principal import Actor, DelegationChain
+from remit.principal import Actor, Parties, Profile
 from remit.sts.clients import Client, TargetRule
 from remit.tokens.verifier import VerifiedToken
 
@@ -27,11 +27,14 @@ def check_target(client: Client, targets: frozenset[str]) -> TargetRule:
     rule = rules.pop()
     if rule is None or rules:
         raise InvalidTarget("this client may not have a token for this audience or resource, or for several at once")
+    if rule.profile is Profile.WORKLOAD and client.profile is not Profile.WORKLOAD:
+        raise InvalidTarget("this client may not have a token of the profile that this target needs")
     return rule
 
 
-def check_direct(rule: TargetRule) -> TargetRule:
+def check_direct(client: Client, targets: frozenset[str]) -> TargetRule:
     """The client may have a token of its own there, with no user behind it."""
+    rule = check_target(client, targets)
     if not rule.direct:
         raise InvalidTarget("this client may have tokens for this target only on behalf of somebody")
     return rule
@@ -41,6 +44,21 @@ def check_bearer(token: VerifiedToken, parameter: str) -> None:
     """A token bound to a key (RFC 7800) is refused: its child would be a bearer token, which is less."""
     if "cnf" in token.claims:
         raise InvalidRequest(f"{parameter} is bound to a key, which is not supported")
+
+
+def check_profile(profile: Profile | None, rule: TargetRule) -> None:
+    """A token of one profile is not exchanged under the other, unless the rule says so.
+
+    One in which nobody acts is of neither (``None``), and may begin both.
+    """
+    if profile not in (None, rule.profile) and not rule.bridge:
+        raise InvalidRequest("subject_token is of another delegation profile than this target takes")
+
+
+def check_actor_sent(actor_token: object, rule: TargetRule) -> None:
+    """Some targets need the actor's own credential, not only the client's authentication."""
+    if rule.require_actor and actor_token is None:
+        raise InvalidRequest("actor_token is missing, and this target needs one")
 
 
 def check_actor_token(actor: VerifiedToken, subject: VerifiedToken, client: Client) -> None:
@@ -56,18 +74,20 @@ def check_actor_token(actor: VerifiedToken, subject: VerifiedToken, client: Clie
         raise InvalidRequest("actor_token and subject_token are the same token")
 
 
-def check_not_self(actor: Actor, subject: VerifiedToken) -> None:
+def check_not_self(actor: Actor, parties: Parties) -> None:
     """Nobody acts for themselves: that would be no delegation."""
-    if (actor.iss, actor.sub) == (subject.issuer, subject.subject):
+    if actor == parties.principal:
         raise InvalidRequest("the actor and the subject are the same party")
 
 
-def check_may_act(claims: Mapping[str, Any], actor: Actor) -> None:
-    """``may_act`` (RFC 8693 §4.4), where it is there, must name the actor, actor token or not.
+def check_may_act(claims: Mapping[str, Any], actor: Actor, *, required: bool) -> None:
+    """``may_act`` (RFC 8693 §4.4), where it is there or ``required``, must name the actor, actor token or not.
 
     A member that is not understood might narrow who is meant, so it refuses.
     """
     if "may_act" not in claims:
+        if required:
+            raise InvalidRequest("subject_token has no may_act, and this client needs one")
         return
     may_act = claims["may_act"]
     if not isinstance(may_act, Mapping) or not may_act.keys() <= _MAY_ACT_MEMBERS:
@@ -78,12 +98,13 @@ def check_may_act(claims: Mapping[str, Any], actor: Actor) -> None:
         raise InvalidRequest("subject_token does not allow this actor")
 
 
-def narrow_scope(requested: tuple[str, ...], rule: TargetRule, subject: VerifiedToken) -> tuple[str, ...]:
-    """Requested ∩ allowed ∩ the subject's. What is asked for in vain is refused, not dropped.
+def narrow_scope(requested: tuple[str, ...], rule: TargetRule, held: tuple[str, ...]) -> tuple[str, ...]:
+    """Requested ∩ allowed ∩ what the subject token holds or the rule translates from what it holds.
 
-    A subject token without scope has none; an exchange never makes one up.
+    What is asked for in vain is refused, not dropped. A subject token without scope has none; an exchange never
+    makes one up.
     """
-    allowed = tuple(scope for scope in rule.scopes if scope in subject.scopes)
+    allowed = rule.scopes_for(held)
     if not set(requested) <= set(allowed):
         raise InvalidScope("scope is wider than the client and the subject token allow")
     if not allowed:
@@ -98,19 +119,19 @@ def direct_scope(requested: tuple[str, ...], rule: TargetRule) -> tuple[str, ...
     return requested or rule.scopes
 
 
-def extend_chain(subject: VerifiedToken, actor: Actor, max_depth: int) -> DelegationChain:
-    """The chain after ``actor`` took over (RFC 8693 §4.1): never shortened, never reordered.
+def extend_chain(parties: Parties, actor: Actor, max_depth: int) -> Parties:
+    """The parties after ``actor`` took over (RFC 8693 §4.1): the chain is never shortened, never reordered.
 
     The same actor again leaves it as it is; an actor that comes back after another is a loop.
     """
-    chain = subject.chain
+    chain = parties.chain
     if chain.current != actor:
         if actor in chain.actors:
             raise InvalidRequest("the actor is already an earlier one of the subject token's chain")
         chain = chain.then(actor)
     if len(chain) > max_depth:
         raise InvalidRequest("the delegation chain would be too long")
-    return chain
+    return Parties(parties.principal, chain)
 
 
 def lifetime(limits: tuple[int, ...], parents: tuple[VerifiedToken, ...], *, now: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from remit.credential import Credential
+from remit.principal import Actor, Parties
 from remit.sts.grant import SecurityTokenService, random_id
 from remit.sts.minting import Grant, access_token_claims, sign
 
@@ -26,7 +27,7 @@ def mint_subject_token(
     """An access token (RFC 9068) as if ``user`` had just signed in through ``client_id`` to use ``audience``."""
     grant = Grant(
         issuer=sts.issuer,
-        subject=user.sub,
+        parties=Parties(Actor(user.sub, sts.issuer)),
         client_id=client_id,
         audience=audience,
         scopes=user.scopes,

@@ -1,0 +1,117 @@
+"""Path: a subject token → whom it proves, with which scopes.
+
+Subject tokens come from this service itself and from the issuers its operator named. Each issuer has rules of its
+own, and nothing that one issuer says of another's users is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from remit.credential import UnverifiedToken
+from remit.errors import ClaimInvalid, IssuerUntrusted, SettingsInvalid
+from remit.oauth import TYP_ACCESS_TOKEN
+from remit.principal import Actor, Parties, Profile
+from remit.tokens.checks import read_name, read_scope
+from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer, VerifiedToken
+
+#: No subject or actor token longer than this is read.
+MAX_TOKEN_BYTES: Final = 16 * 1024
+#: Not all of RFC 9068 §2.2: many issuers leave out ``client_id`` and ``jti``, which are not needed here.
+_REQUIRED: Final = frozenset({"iss", "aud", "iat", "exp"})
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectIssuer:
+    """An issuer whose tokens prove a subject here, and in which claims it says who that is and what they may do.
+
+    ``audiences``: what its tokens may be for, of what the exchanging client accepts; empty: all of that. ``typ``: as
+    in ``Expectation``.
+    """
+
+    trusted: TrustedIssuer
+    audiences: frozenset[str] = frozenset()
+    typ: frozenset[str] = frozenset({TYP_ACCESS_TOKEN})
+    subject_claim: str = "sub"
+    scope_claim: str = "scope"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a subject token proves. ``sub_id``: their own id at their issuer, where ``parties`` have another name."""
+
+    token: VerifiedToken
+    parties: Parties
+    scopes: tuple[str, ...]
+    sub_id: str = ""
+
+
+class SubjectTokens:
+    """Reads the subject tokens of this service (``own``) and of ``issuers``."""
+
+    def __init__(self, own: TrustedIssuer, issuers: Iterable[SubjectIssuer] = ()) -> None:
+        # One verifier each: who the issuer is decides which ``typ`` and which claims a token must have.
+        self._own = TokenVerifier([own], max_bytes=MAX_TOKEN_BYTES)
+        self._foreign = [(TokenVerifier([each.trusted], max_bytes=MAX_TOKEN_BYTES), each) for each in issuers]
+        names = [own.issuer, *(each.trusted.issuer for _, each in self._foreign)]
+        if len(set(names)) != len(names):
+            raise SettingsInvalid(
+                "an issuer of subject tokens is named twice, or is this service itself",
+                where="sts.subject_issuers",
+                hint="name each other issuer once",
+            )
+
+    async def read(self, token: UnverifiedToken, audiences: frozenset[str], *, now: float) -> Subject:
+        """Verify a subject token that is for one of ``audiences`` and map its claims.
+
+        This does NOT ask whether the token was revoked or whether anybody may act for its subject.
+
+        Raises a leaf of ``TokenInvalid``, or ``KeysUnavailable``.
+        """
+        try:
+            expect = Expectation(audiences, profiles=frozenset(Profile))
+            return _own_subject(await self._own.verify(token, expect, now=now))
+        except IssuerUntrusted:
+            if not self._foreign:
+                raise
+        return await self._read_foreign(token, audiences, now)
+
+    async def _read_foreign(self, token: UnverifiedToken, audiences: frozenset[str], now: float) -> Subject:
+        *others, last = self._foreign
+        for verifier, issuer in others:
+            try:
+                return await _verified(verifier, issuer, token, audiences, now)
+            except IssuerUntrusted:
+                continue
+        return await _verified(*last, token, audiences, now)
+
+
+async def _verified(
+    verifier: TokenVerifier, issuer: SubjectIssuer, token: UnverifiedToken, audiences: frozenset[str], now: float
+) -> Subject:
+    accepted = audiences & issuer.audiences if issuer.audiences else audiences
+    expect = Expectation(accepted, typ=issuer.typ, required=_REQUIRED | {issuer.subject_claim})
+    return _foreign_subject(await verifier.verify(token, expect, now=now), issuer)
+
+
+def _own_subject(token: VerifiedToken) -> Subject:
+    return Subject(token, token.parties, token.scopes, read_name(token.claims, "sub_id"))
+
+
+def _foreign_subject(token: VerifiedToken, issuer: SubjectIssuer) -> Subject:
+    """The principal is this issuer's, whatever ``sub_iss`` says."""
+    name = read_name(token.claims, issuer.subject_claim)
+    principal = Actor(name, token.issuer)
+    scopes = token.scopes if issuer.scope_claim == "scope" else _scopes(token, issuer.scope_claim)
+    sub_id = token.subject if issuer.subject_claim != "sub" else ""
+    return Subject(token, Parties(principal, token.chain.within(token.issuer)), scopes, sub_id)
+
+
+def _scopes(token: VerifiedToken, claim: str) -> tuple[str, ...]:
+    """A list of scope tokens, or one string of them, in a claim of another name."""
+    try:
+        return read_scope({"scp": token.claims.get(claim, "")})
+    except ClaimInvalid as error:
+        raise ClaimInvalid(f"claim {claim} is no list of scopes") from error
