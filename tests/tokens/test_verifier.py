@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from remit import errors
 from remit.credential import UnverifiedToken
 from remit.principal import Actor
-from remit.tokens.jwks import StaticKeys
+from remit.tokens.jwks import LiveKeys, StaticKeys
 from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer, VerifiedToken
 from support.issuer import ABSENT, AUDIENCE, NOW, RS256, FakeIssuer, SigningKey, b64url, es256_key, rs256_key, to_json
 
@@ -373,6 +373,20 @@ def test_the_memory_lasts_ten_minutes_and_not_into_the_past(seconds: int, asked:
     verify(text, by=by, now=NOW)
     verify(text, by=by, now=NOW + seconds)
     assert keys.asked == asked
+
+
+def test_what_was_verified_with_keys_that_are_withdrawn_is_refused_at_once() -> None:
+    published = {"keys": [IDP.key().jwk(), ROGUE.jwk()]}
+    by = TokenVerifier([TrustedIssuer(IDP.issuer, frozenset({"ES256"}), LiveKeys(lambda: dict(published)))])
+    text, other = IDP.mint(), IDP.mint(key=ROGUE)
+    assert verify(text, by=by).subject == verify(other, by=by).subject == "alice"
+    published["keys"] = [IDP.key().jwk()]
+    assert verify(text, by=by).subject == "alice"
+    with pytest.raises(errors.SignatureInvalid):
+        verify(other, by=by)
+    published["keys"] = []
+    with pytest.raises(errors.KeysUnavailable):
+        verify(text, by=by)
 
 
 def test_a_token_past_exp_is_verified_anew_even_within_the_leeway() -> None:

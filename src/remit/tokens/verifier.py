@@ -83,29 +83,38 @@ class TokenVerifier:
            delegation profile that is read here.
 
         Steps 1, 2 and 4 to 7 depend on nothing but the text and this verifier's issuers; a token that passed them
-        is remembered for at most ten minutes and never beyond ``exp``. Steps 3 and 8 are done every time.
+        is remembered for at most ten minutes, never beyond ``exp``, and only while the issuer's keys are the same.
+        Steps 3 and 8 are done every time.
 
         This does NOT ask the issuer whether the token was revoked, whether it was used before (``jti``), whether
         the client or an actor may do anything at all, or whether a key is held (``cnf``).
 
         Raises a leaf of ``TokenInvalid``, or ``KeysUnavailable`` where the issuer's keys cannot be had.
         """
-        verified = self._memory.recall(token.digest, now)
+        verified = self._recall(token, now)
         if verified is None:
             verified = await self._verify_unseen(token, expect, now)
-            self._memory.keep(token.digest, verified, now)
         check_typ(verified.header, expect.typ)  # (3)
         _check_expected(verified, expect, now)  # (8)
         return verified
+
+    def _recall(self, token: UnverifiedToken, now: float) -> VerifiedToken | None:
+        kept = self._memory.recall(token.digest, now)
+        if kept is None or kept.generation != self._issuers[kept.verified.issuer].keys.generation:
+            return None
+        return kept.verified
 
     async def _verify_unseen(self, token: UnverifiedToken, expect: Expectation, now: float) -> VerifiedToken:
         parsed = parse(token, max_bytes=self._max_bytes)  # (1)
         trusted = self._issuers[check_issuer(parsed.claims, self._issuers.keys())]  # (2)
         check_typ(parsed.header, expect.typ)  # (3) before any key is fetched for a token of the wrong kind
         alg = check_algorithm(parsed.header, trusted.algorithms)  # (4)
+        generation = trusted.keys.generation  # read first: of two, the older one is forgotten sooner
         key = await trusted.keys.key(parsed.header.get("kid"), alg, now=now)  # (5)
         _verify_signature(token, key, alg)  # (6)
-        return VerifiedToken(Credential(token.reveal()), parsed.header, parsed.claims)  # (7)
+        verified = VerifiedToken(Credential(token.reveal()), parsed.header, parsed.claims)  # (7)
+        self._memory.keep(token.digest, _Kept(now, generation, verified))
+        return verified
 
 
 def _verify_signature(token: UnverifiedToken, key: jwt.PyJWK, alg: str) -> None:
@@ -131,29 +140,37 @@ def _check_expected(verified: VerifiedToken, expect: Expectation, now: float) ->
     check_profile(verified.profile, expect.profiles)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A token whose signature was verified, when, and with which keys of its issuer."""
+
+    at: float
+    generation: int
+    verified: VerifiedToken
+
+
 class _Memory:
     """Tokens whose signature was verified, by SHA-256 of their text."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._entries: OrderedDict[bytes, tuple[float, VerifiedToken]] = OrderedDict()
+        self._entries: OrderedDict[bytes, _Kept] = OrderedDict()
 
-    def recall(self, digest: bytes, now: float) -> VerifiedToken | None:
-        """The token of that digest, while its signature need not be verified again."""
-        entry = self._entries.get(digest)
-        if entry is None:
+    def recall(self, digest: bytes, now: float) -> _Kept | None:
+        """What is known of the token of that digest, while its signature need not be verified again."""
+        kept = self._entries.get(digest)
+        if kept is None:
             return None
-        kept_at, verified = entry
         # A clock that was set back makes an entry from the future: it counts no more than an old one.
-        if not kept_at <= now < min(kept_at + _REMEMBER_SECONDS, verified.expires_at):
+        if not kept.at <= now < min(kept.at + _REMEMBER_SECONDS, kept.verified.expires_at):
             del self._entries[digest]
             return None
         self._entries.move_to_end(digest)
-        return verified
+        return kept
 
-    def keep(self, digest: bytes, verified: VerifiedToken, now: float) -> None:
+    def keep(self, digest: bytes, kept: _Kept) -> None:
         """Remember a verified token; the one unused for longest makes room."""
-        self._entries[digest] = (now, verified)
+        self._entries[digest] = kept
         self._entries.move_to_end(digest)
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)
