@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from remit.errors import SettingsInvalid
 from remit.exchange.client_auth import ClientAuthentication, ClientSecretBasic, ClientSecretPost, PrivateKeyJwt
+from remit.exchange.declared import Declared
 from remit.settings import ClientSettings, Settings, read_secret
 from remit.sts.clients import Client, TargetRule
 from remit.sts.users import DevelopmentUser
@@ -73,6 +74,18 @@ def client_authentication(settings: Settings) -> ClientAuthentication:
     secret = read_secret(agent.client_secret, "agent.client_secret")
     method = ClientSecretBasic if agent.auth == "client_secret_basic" else ClientSecretPost
     return method(agent.client_id, secret)
+
+
+def declared(settings: Settings) -> Declared:
+    """How the token service's tokens differ from what the RFCs say."""
+    expect = settings.exchange.expect
+    return Declared(
+        typ=frozenset(settings.exchange.typ),
+        client_claim=expect.client_claim,
+        act_required=expect.act == "required",
+        aud_required=expect.aud == "required",
+        within_subject=expect.exp == "within_subject",
+    )
 
 
 def acting_as(settings: Settings, agent: str) -> Settings:

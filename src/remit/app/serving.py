@@ -125,7 +125,8 @@ def listening(address: str) -> Iterator[socket.socket]:
 
 def _listener(host: str, port: int) -> socket.socket:
     """Made with its protocol spelled out: asyncio sets TCP_NODELAY only on a socket that says it is TCP, and
-    without it every second answer on a connection waits 40 ms for an acknowledgement."""
+    without it every second answer on a connection waits 40 ms for an acknowledgement.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:

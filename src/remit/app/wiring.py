@@ -147,7 +147,7 @@ async def running(settings: Settings, *, agent: str = "", clock: Clock | None = 
                 actors=_actors(settings, service, service_verifier, clock),
                 tools=tools,
                 policy=policy,
-                exchange=Exchanger(service, service_verifier, clock, typ=frozenset(settings.exchange.typ)),
+                exchange=Exchanger(service, service_verifier, clock, declared=registry.declared(settings)),
                 apis=apis,
                 trail=Trail(store, clock),
                 clock=clock,
@@ -239,6 +239,7 @@ def _exchange_service(
             issuer=settings.exchange.issuer or "",
             url=settings.exchange.token_endpoint or "",
             seconds=settings.exchange.timeout,
+            issued_token_type_required=settings.exchange.expect.issued_token_type == "required",
         )
         return RemoteTokenService(endpoint, registry.client_authentication(settings), http, clock)
     if sts is None:
@@ -270,7 +271,7 @@ def _actors(settings: Settings, service: TokenService, verifier: TokenVerifier, 
     if settings.agent.actor == "client":
         return ActorResolver(service.client_id)
     issuer = settings.issuer if settings.exchange.service == "embedded" else settings.exchange.issuer or ""
-    expect = Expectation(frozenset({issuer}), typ=frozenset(settings.exchange.typ), leeway=settings.identity.leeway)
+    expect = registry.declared(settings).expectation(frozenset({issuer}), leeway=settings.identity.leeway)
     tokens = ActorTokens(service, Target(audience=issuer), clock)
     return ActorResolver(service.client_id, OwnToken(tokens, verifier, expect, clock))
 

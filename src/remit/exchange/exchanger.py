@@ -17,18 +17,24 @@ from remit.errors import (
     TokenInvalid,
 )
 from remit.exchange.answer import Asked, check_answer
+from remit.exchange.declared import NOTHING_DECLARED, Declared
 from remit.exchange.messages import IssuedToken, Target, TokenExchangeRequest, Wanted
 from remit.exchange.service import TokenService
 from remit.principal import ActingParty, Actor, Caller, DelegationChain
-from remit.tokens.verifier import Expectation, TokenVerifier, VerifiedToken
+from remit.tokens.verifier import TokenVerifier, VerifiedToken
 
 #: ``DelegatedToken.kind``: the actor is visible in the token (RFC 8693 §1.1), as opposed to impersonation.
 DELEGATED: Final = "delegated"
+#: The token looks like the user's own. Only a service that was declared to name no actor may issue one.
+IMPERSONATED: Final = "impersonated"
 
 
 @dataclass(frozen=True, slots=True)
 class DelegatedToken:
-    """A token for one API that names the user and the agent runner. ``repr`` shows neither token nor claims."""
+    """A token for one API that names the user and the agent runner. ``repr`` shows neither token nor claims.
+
+    ``kind`` is ``DELEGATED``, or ``IMPERSONATED`` where it names nobody but the user.
+    """
 
     credential: Credential
     claims: Mapping[str, Any] = field(repr=False)
@@ -43,7 +49,7 @@ class DelegatedToken:
 class Exchanger:
     """Exchanges at one token service. ``verifier`` must trust that service's issuer and no other.
 
-    ``typ``: the ``typ`` headers its access tokens may have, lower case (RFC 9068 §2.1: ``at+jwt``).
+    ``declared``: how its tokens differ from what the RFCs say.
     """
 
     def __init__(
@@ -52,12 +58,12 @@ class Exchanger:
         verifier: TokenVerifier,
         clock: Clock,
         *,
-        typ: frozenset[str] = frozenset({"at+jwt"}),
+        declared: Declared = NOTHING_DECLARED,
     ) -> None:
         self._service = service
         self._verifier = verifier
         self._clock = clock
-        self._typ = typ
+        self._declared = declared
 
     @property
     def service(self) -> TokenService:
@@ -84,7 +90,7 @@ class Exchanger:
             client_id=self._service.client_id,
             wanted=wanted,
         )
-        check_answer(asked, issued, token, now=self._clock.now())  # 4
+        check_answer(asked, issued, token, self._declared, now=self._clock.now())  # 4
         return DelegatedToken(
             credential=issued.access_token,
             claims=token.claims,
@@ -93,6 +99,7 @@ class Exchanger:
             chain=token.chain,
             jti=token.jti,
             expires_at=token.expires_at,
+            kind=DELEGATED if token.chain else IMPERSONATED,
         )
 
     def request(self, caller: Caller, acting: ActingParty, wanted: Wanted) -> TokenExchangeRequest:
@@ -111,7 +118,7 @@ class Exchanger:
 
     async def _verify(self, issued: IssuedToken, wanted: Wanted) -> VerifiedToken:
         """Errors change their branch here: a bad *issued* token is not the caller's fault."""
-        expect = Expectation(audiences=wanted.target.names, typ=self._typ)
+        expect = self._declared.expectation(wanted.target.names)
         token = UnverifiedToken(issued.access_token.reveal())
         try:
             return await self._verifier.verify(token, expect, now=self._clock.now())
@@ -126,7 +133,7 @@ class Exchanger:
             raise ExchangeInvalid(
                 "the token service issued a token that cannot be accepted",
                 detail=f"{error.code}: {error.message}",
-                hint="check the token service's issuer, algorithms and token type in the settings",
+                hint="check exchange.issuer, .algorithms and .typ; declare in exchange.expect how its tokens differ",
             ) from error
         except KeysUnavailable as error:
             raise ExchangeUnavailable("the token service's keys cannot be had now", detail=error.message) from error

@@ -62,6 +62,21 @@ class AgentSettings(Section):
         return self
 
 
+class ExpectSettings(Section):
+    """How a remote token service's answers differ from RFC 8693 and RFC 9068; each default is what those say.
+
+    ``act: none``: its tokens may name no actor, so the API cannot tell them from the user's own. ``aud: optional``:
+    they may name no audience, and are then good anywhere. ``exp: own``: they may outlive the user's token.
+    ``client_claim``: where they name the client. ``issued_token_type: optional``: its answer may leave that out.
+    """
+
+    act: Literal["required", "none"] = "required"
+    aud: Literal["required", "optional"] = "required"
+    client_claim: Name = "client_id"
+    exp: Literal["within_subject", "own"] = "within_subject"
+    issued_token_type: Literal["required", "optional"] = "required"
+
+
 class ExchangeSettings(Section):
     """The token service. ``embedded`` is the one of ``sts:``; ``remote`` is any RFC 8693 token endpoint.
 
@@ -78,11 +93,14 @@ class ExchangeSettings(Section):
     typ: Annotated[tuple[str, ...], Field(min_length=1)] = ("at+jwt",)
     timeout: Seconds = 5.0
     scopes_within_subject: bool = True
+    expect: ExpectSettings = ExpectSettings()
 
     @model_validator(mode="after")
-    def _remote_has_an_issuer(self) -> Self:
+    def _fits_the_service(self) -> Self:
         if self.service == "remote" and (self.issuer is None or self.jwks_uri is None):
             raise ValueError("service: remote needs issuer and jwks_uri")
+        if self.service == "embedded" and self.expect != ExpectSettings():
+            raise ValueError("expect is for service: remote; the embedded service does as the RFCs say")
         return self
 
 

@@ -77,8 +77,11 @@ def read_audience(claims: Claims) -> tuple[str, ...]:
 
 
 def check_audience(audience: tuple[str, ...], accepted: AbstractSet[str]) -> None:
-    """RFC 9068 §4: the token "MUST be rejected" unless ``aud`` holds an identifier of this resource server."""
-    if accepted.isdisjoint(audience):
+    """RFC 9068 §4: the token "MUST be rejected" unless ``aud`` holds an identifier of this resource server.
+
+    The empty string in ``accepted`` accepts a token without ``aud``, if the claim is not required.
+    """
+    if accepted.isdisjoint(audience or ("",)):
         actual = ", ".join(quoted(name) for name in audience[:3]) or "none"
         raise AudienceMismatch(f"audience {actual} is not accepted, expected {_any_of(accepted)}")
 
