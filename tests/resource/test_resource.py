@@ -40,7 +40,9 @@ def bearer(**changes: Any) -> dict[str, str]:
 
 async def show(request: Request) -> Response:
     delegation = delegation_of(request)
-    return JSONResponse({"subject": delegation.subject, "actor": delegation.actor, "scopes": delegation.scopes})
+    return JSONResponse(
+        {"subject": delegation.principal, "actor": delegation.current_actor, "scopes": delegation.scopes}
+    )
 
 
 async def refund(request: Request) -> Response:
@@ -67,11 +69,11 @@ async def health(_: Request) -> Response:
 
 async def echo(websocket: WebSocket) -> None:
     await websocket.accept()
-    await websocket.send_text(delegation_of(websocket).subject)
+    await websocket.send_text(delegation_of(websocket).principal)
     await websocket.close()
 
 
-def resource_server(keys: KeySource | None = None, **switches: bool) -> ResourceServer:
+def resource_server(keys: KeySource | None = None, **switches: Any) -> ResourceServer:
     issuer = TrustedIssuer(IDP.issuer, frozenset({"ES256"}), keys or StaticKeys(IDP.jwks()))
     return ResourceServer(API, [issuer], FakeClock(NOW), **switches)
 
@@ -285,7 +287,7 @@ async def test_each_request_has_its_own_delegation() -> None:
         headers = [(b"authorization", f"Bearer {minted(sub=subject)}".encode())]
         scope = {"type": "http", "path": "/", "headers": headers, "query_string": b"", "state": shared}
         await guarded(scope, nothing, nothing)  # type: ignore[arg-type]
-    assert [delegation_of(Request(scope)).subject for scope in seen] == ["alice", "bob"]
+    assert [delegation_of(Request(scope)).principal for scope in seen] == ["alice", "bob"]
     assert shared == {"pool": "shared"}
     assert all(scope["state"]["pool"] == "shared" for scope in seen)
 
@@ -323,7 +325,7 @@ async def delegation(**changes: Any) -> Delegation:
 async def test_a_service_in_the_middle_sees_the_chain_and_keeps_the_token_for_its_exchange() -> None:
     text = minted(act=CHAIN, client_id="orders", txn="t1", jti="j1")
     by = await resource_server().authenticate([(b"authorization", f"Bearer {text}".encode())])
-    assert (by.subject, by.actor, by.client_id, by.issuer) == ("alice", "orders", "orders", IDP.issuer)
+    assert (by.principal, by.current_actor, by.client_id, by.issuer) == ("alice", "orders", "orders", IDP.issuer)
     assert [actor.sub for actor in by.chain.actors] == ["orders", "agent-runner"]
     assert (by.expires_at, by.txn, by.jti) == (NOW + 300, "t1", "j1")
     assert by.claims["aud"] == API
@@ -360,4 +362,4 @@ async def test_another_actor_is_refused_and_part_of_a_name_is_another(actor: Any
 async def test_a_token_of_the_other_profile_is_not_read_as_if_it_were_of_this_one() -> None:
     with pytest.raises(ClaimInvalid):
         await delegation(dlg="workload")
-    assert (await delegation(dlg="rfc8693")).actor == "agent-runner"
+    assert (await delegation(dlg="rfc8693")).current_actor == "agent-runner"

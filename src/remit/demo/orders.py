@@ -119,7 +119,7 @@ class _Orders:
         order = self._book.get(request.path_params["order_id"])
         document = await json_object(request)
         amount, reason, requested_by = members(document, {"amount": int, "reason": str, "requested_by": str})
-        if requested_by != delegation.subject:
+        if requested_by != delegation.principal:
             raise ApiProblem(403, "requester_mismatch", "requested_by must be the user the token is for")
         key = idempotency_key(request)
         attempt = _Attempt(
@@ -128,7 +128,7 @@ class _Orders:
             reason=one_of("reason", reason, REASONS),
             caller=_caller(delegation),
             request_id=request_id(request),
-            key=(delegation.subject, order.id, key or uuid4().hex),
+            key=(delegation.principal, order.id, key or uuid4().hex),
         )
         answer = await self._repeats.once(attempt.key, document, lambda: self._refund(attempt))
         return json_response(answer, 201)
@@ -162,7 +162,7 @@ class _Orders:
 def _caller(delegation: Delegation) -> Caller:
     """Whoever calls here, as the subject of a further exchange."""
     principal = Principal(
-        subject=delegation.subject,
+        subject=delegation.principal,
         issuer=delegation.issuer,
         client_id=delegation.client_id,
         audience=(AUDIENCE,),

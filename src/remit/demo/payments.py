@@ -134,11 +134,11 @@ class _Payments:
                 "payment_id": payment.order.payment_id,
                 "amount": {"amount": amount, "currency": payment.order.currency},
                 "reason": reason,
-                "on_behalf_of": delegation.subject,
+                "on_behalf_of": delegation.principal,
                 "status": payment.status,
             }
 
-        key = (delegation.subject, payment.order.payment_id, idempotency_key(request) or uuid4().hex)
+        key = (delegation.principal, payment.order.payment_id, idempotency_key(request) or uuid4().hex)
         return json_response(await self._repeats.once(key, document, pay), 201)
 
     def _payment(self, request: Request) -> _Payment:

@@ -7,55 +7,63 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remit.credential import Credential
-from remit.errors import ClaimInvalid, PolicyDenied, ScopeInsufficient
+from remit.errors import PolicyDenied, ScopeInsufficient
 from remit.oauth import format_scope, parse_scope
-from remit.principal import DelegationChain
+from remit.principal import DelegationChain, Profile
 from remit.tokens.verifier import VerifiedToken
 
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """A verified token as an API reads it: ``actor`` acts for ``subject``, sent by ``client_id``.
+    """A verified token as an API reads it: ``current_actor`` acts for ``principal``, sent by ``client_id``.
 
-    ``actor`` is the current actor, the only one that counts for access (RFC 8693 §4.1), or ``""`` where the
-    subject calls directly; ``chain`` tells the earlier ones, for the record only. ``expires_at`` is in seconds since
-    the epoch. ``subject_token`` is the token itself, for an exchange that calls a further API: it goes nowhere else.
+    The same in both token profiles: ``profile`` says how the token was written, and is ``None`` where nobody acts.
+    ``current_actor`` is the only one that counts for access (RFC 8693 §4.1), or ``""`` where the principal calls
+    directly; ``chain`` has all actors, newest first, and ``origin`` is the first who acted: for the record only.
+    ``issuer`` vouches for all of this; ``principal_issuer`` is who knows the principal, as ``issuer`` says: another
+    one's ``alice`` is not this one's. ``expires_at`` is in seconds since the epoch. ``subject_token`` is the token
+    itself, for an exchange that calls a further API: it goes nowhere else.
     """
 
-    subject: str
+    principal: str
+    principal_issuer: str
     issuer: str
-    actor: str
+    current_actor: str
     client_id: str
     scopes: tuple[str, ...]
     expires_at: int
     jti: str
     txn: str = ""
     chain: DelegationChain = field(default_factory=DelegationChain)
+    profile: Profile | None = None
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     subject_token: Credential = field(kw_only=True, repr=False, compare=False)
 
     @classmethod
     def from_token(cls, token: VerifiedToken) -> Delegation:
-        """Read a token of the ``rfc8693`` profile: ``sub`` is the user, ``act`` the actor.
-
-        Raises ``ClaimInvalid`` for a token that says by ``dlg`` it is to be read otherwise.
-        """
-        if token.claims.get("dlg", "rfc8693") != "rfc8693":
-            raise ClaimInvalid("claim dlg names a delegation profile that is not accepted here")
-        current = token.chain.current
+        """Read a token of either profile; which ones are accepted is the verifier's affair (``Expectation``)."""
+        parties = token.parties
+        current = parties.chain.current
         return cls(
-            subject=token.subject,
+            principal=parties.principal.sub,
+            principal_issuer=parties.principal.iss,
             issuer=token.issuer,
-            actor=current.sub if current else "",
+            current_actor=current.sub if current else "",
             client_id=token.client_id,
             scopes=token.scopes,
             expires_at=token.expires_at,
             jti=token.jti,
             txn=token.txn,
-            chain=token.chain,
+            chain=parties.chain,
+            profile=token.profile,
             claims=token.claims,
             subject_token=token.credential,
         )
+
+    @property
+    def origin(self) -> str:
+        """The first who acted for the principal, or ``""``."""
+        return self.chain.origin.sub if self.chain.origin else ""
 
     def require(
         self,
@@ -82,5 +90,5 @@ class Delegation:
             raise PolicyDenied(f"the delegation chain is longer than {max_depth}")
 
     def _require_actor(self, permitted: set[str]) -> None:
-        if not self.actor or self.actor not in permitted:
-            raise PolicyDenied("the actor may not do this", detail=f"actor {self.actor!r}")
+        if not self.current_actor or self.current_actor not in permitted:
+            raise PolicyDenied("the actor may not do this", detail=f"actor {self.current_actor!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from starlette.requests import HTTPConnection
@@ -80,7 +80,7 @@ async def _refuse(answer: Refusal, scope: Scope, send: Send) -> None:
 
 
 def delegation_of(connection: HTTPConnection) -> Delegation:
-    """The verified delegation of a request; FastAPI may have it as ``Depends(delegation_of)``.
+    """The verified delegation of a request; a FastAPI dependency as it is: ``Depends(delegation_of)``.
 
     Raises ``TokenMissing`` where the request did not come through ``BearerMiddleware``.
     """
@@ -104,3 +104,17 @@ def require(
     delegation = delegation_of(connection)
     delegation.require(scopes=scopes, actor=actor, max_depth=max_depth)
     return delegation
+
+
+def delegated(
+    *,
+    scopes: str | Collection[str] = (),
+    actor: str | Collection[str] | None = None,
+    max_depth: int | None = None,
+) -> Callable[[HTTPConnection], Delegation]:
+    """``require`` as a FastAPI dependency: ``Annotated[Delegation, Depends(delegated(scopes="orders:refund"))]``."""
+
+    def dependency(connection: HTTPConnection) -> Delegation:
+        return require(connection, scopes=scopes, actor=actor, max_depth=max_depth)
+
+    return dependency

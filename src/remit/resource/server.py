@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from urllib.parse import parse_qsl
 
 from remit.clock import Clock
 from remit.credential import UnverifiedToken
-from remit.errors import ClaimInvalid, TokenMalformed, TokenMissing
+from remit.errors import ClaimInvalid, SettingsInvalid, TokenMalformed, TokenMissing
+from remit.principal import Profile
 from remit.resource.delegation import Delegation
 from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer
 
@@ -19,7 +20,8 @@ class ResourceServer:
 
     ``audience`` is this API's name in ``aud``. A token must name an actor, which must be the client it was issued
     to; ``allow_direct`` accepts tokens of users who call for themselves, ``allow_foreign_actor`` those of issuers
-    that name the actor by something else than its ``client_id``.
+    that name the actor by something else than its ``client_id``. ``profiles``: how a token may say who acts for
+    whom, ``rfc8693`` or ``workload``; a token of any other is refused, and none is taken for the other.
     """
 
     def __init__(
@@ -30,8 +32,9 @@ class ResourceServer:
         *,
         allow_direct: bool = False,
         allow_foreign_actor: bool = False,
+        profiles: Collection[str] = ("rfc8693",),
     ) -> None:
-        self._expect = Expectation(audiences=frozenset({audience}))
+        self._expect = Expectation(audiences=frozenset({audience}), profiles=_profiles(profiles))
         self._verifier = TokenVerifier(issuers)
         self._clock = clock
         self._allow_direct = allow_direct
@@ -42,7 +45,7 @@ class ResourceServer:
 
         1. One ``Authorization`` header of scheme ``Bearer``, and no token in the query.
         2. The token is an access token of a trusted issuer, for this API, now (``TokenVerifier``).
-        3. It is to be read as RFC 8693 says: ``sub`` the user, ``act`` the actor.
+        3. It is read in its own profile, which is one that is accepted here.
         4. It names an actor, and the actor is the client it was issued to.
 
         This does NOT decide whether subject or actor may do anything: see ``Delegation.require``.
@@ -56,12 +59,20 @@ class ResourceServer:
         return delegation
 
     def _check_actor(self, delegation: Delegation) -> None:
-        if not delegation.actor:
+        if not delegation.current_actor:
             if self._allow_direct:
                 return
             raise ClaimInvalid("claim act is missing: a delegated token is needed")
-        if delegation.actor != delegation.client_id and not self._allow_foreign_actor:
-            raise ClaimInvalid("claim act does not name the client the token was issued to")
+        if delegation.current_actor != delegation.client_id and not self._allow_foreign_actor:
+            raise ClaimInvalid("the current actor is not the client the token was issued to")
+
+
+def _profiles(names: Collection[str]) -> frozenset[Profile]:
+    """``{"rfc8693", "workload"}`` as values. Raises ``SettingsInvalid``."""
+    try:
+        return frozenset(Profile(name) for name in ({names} if isinstance(names, str) else names))
+    except ValueError as error:
+        raise SettingsInvalid(str(error), hint=f"choose of {', '.join(Profile)}") from error
 
 
 def bearer_token(headers: Headers, query: bytes = b"") -> UnverifiedToken:
