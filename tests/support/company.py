@@ -16,7 +16,6 @@ address stands in the tool files' variable ``<NAME>_URL``, and its tool file is 
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -102,7 +101,9 @@ class Workspace:
         """The official client over HTTP."""
         headers = {"Authorization": f"Bearer {token}"}
         async with (
-            httpx2.AsyncClient(headers=headers, verify=TLS, limits=httpx2.Limits(max_connections=None)) as http,
+            httpx2.AsyncClient(
+                headers=headers, verify=TLS, timeout=30, limits=httpx2.Limits(max_connections=None)
+            ) as http,
             Client(streamable_http_client(self.mcp_url, http_client=http), mode=era, **options) as client,
         ):
             yield client
@@ -173,18 +174,27 @@ async def company(
         for name, api in (apis or {}).items():
             url = await stack.enter_async_context(serving(api.make(workspace.base)))
             add_api(workspace, name, url, api.tools)
-        settings = load_settings(workspace.config)
-        app = await stack.enter_async_context(running(settings))
-        payments = payments_app(issuer=settings.issuer, clock=app.clock)
-        orders = orders_app(
-            issuer=settings.issuer,
-            clock=app.clock,
-            client_secret=Credential(workspace.secrets["orders-api"]),
-            payments_url=workspace.payments_url,
-        )
-        for asgi, listener in zip((http_app(app), orders, payments), listeners, strict=True):
-            await stack.enter_async_context(serving(asgi, listener))
-        yield Company(**vars(workspace), app=app, orders=orders.state.journal, payments=payments.state.journal)
+        opened = await _opened(stack, workspace, listeners)
+        # The engine must be let go in the thread that made it, and not in the one that happens to collect garbage.
+        stack.callback(delattr, opened.app.policy, "_engine")
+        yield opened
+
+
+async def _opened(
+    stack: AsyncExitStack, workspace: Workspace, listeners: tuple[Listener, Listener, Listener]
+) -> Company:
+    settings = load_settings(workspace.config)
+    app = await stack.enter_async_context(running(settings))
+    payments = payments_app(issuer=settings.issuer, clock=app.clock)
+    orders = orders_app(
+        issuer=settings.issuer,
+        clock=app.clock,
+        client_secret=Credential(workspace.secrets["orders-api"]),
+        payments_url=workspace.payments_url,
+    )
+    for asgi, listener in zip((http_app(app), orders, payments), listeners, strict=True):
+        await stack.enter_async_context(serving(asgi, listener))
+    return Company(**vars(workspace), app=app, orders=orders.state.journal, payments=payments.state.journal)
 
 
 def add_api(workspace: Workspace, name: str, url: str, tools: str) -> None:
@@ -225,9 +235,6 @@ def company_in_thread(
         except BaseException as error:  # noqa: BLE001  told to the test below
             failed.append(error)
         finally:
-            for opened in found:
-                del opened.app  # the policy engine must be let go in the thread that made it
-            gc.collect()
             ready.set()
 
     thread = threading.Thread(target=main, daemon=True)
