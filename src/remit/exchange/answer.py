@@ -45,6 +45,7 @@ def check_answer(
     Raises ``DelegationMismatch``. This does NOT verify the signature, issuer or expiry: ``token`` is verified.
     """
     check_kind(asked, issued)
+    check_profile(asked, token)
     check_subject(asked, token)
     check_audience(asked, token, declared)
     check_scope(asked, issued, token)
@@ -61,10 +62,22 @@ def check_kind(asked: Asked, issued: IssuedToken) -> None:
         _refuse("access_token", "a new token", "the subject token itself")
 
 
+def check_profile(asked: Asked, token: VerifiedToken) -> None:
+    """Who acts for whom is said in the profile that was wanted; a token in which nobody acts is of none."""
+    if token.profile not in (None, asked.wanted.profile):
+        _refuse("dlg", asked.wanted.profile, str(token.profile))
+
+
 def check_subject(asked: Asked, token: VerifiedToken) -> None:
-    """The user stays the subject."""
-    if token.subject != asked.principal.subject:
-        _refuse("sub", asked.principal.subject, token.subject)
+    """The principal stays who they are: ``sub``, or in the ``workload`` profile the innermost ``act``.
+
+    Where another issuer proved them and the token says so (``sub_iss``), it names that issuer.
+    """
+    principal, issuer = token.parties.principal, asked.principal.issuer
+    if principal.sub != asked.principal.subject:
+        _refuse("sub", asked.principal.subject, principal.sub)
+    if issuer != token.issuer and principal.iss not in (issuer, token.issuer):
+        _refuse("sub_iss", issuer, principal.iss)
 
 
 def check_audience(asked: Asked, token: VerifiedToken, declared: Declared) -> None:
@@ -100,7 +113,7 @@ def check_actor(asked: Asked, token: VerifiedToken, declared: Declared) -> None:
     issuer = token.issuer
     actor = Actor(asked.actor.sub, asked.actor.iss or issuer)
     before = [Actor(link.sub, link.iss or asked.principal.issuer) for link in asked.principal.chain.actors]
-    after = [Actor(link.sub, link.iss or issuer) for link in token.chain.actors]
+    after = list(token.parties.chain.actors)
     if not after:
         _refuse("act", _drawn([actor]), "none: the token service did not express the delegation")
     if after == [actor, *before]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from remit.clock import Clock
@@ -20,7 +20,7 @@ from remit.exchange.answer import Asked, check_answer
 from remit.exchange.declared import NOTHING_DECLARED, Declared
 from remit.exchange.messages import IssuedToken, Target, TokenExchangeRequest, Wanted
 from remit.exchange.service import TokenService
-from remit.principal import ActingParty, Actor, Caller, DelegationChain
+from remit.principal import ActingParty, Actor, Caller, DelegationChain, Profile
 from remit.tokens.verifier import TokenVerifier, VerifiedToken
 
 #: ``DelegatedToken.kind``: the actor is visible in the token (RFC 8693 §1.1), as opposed to impersonation.
@@ -96,7 +96,7 @@ class Exchanger:
             claims=token.claims,
             target=wanted.target,
             scopes=token.scopes,
-            chain=token.chain,
+            chain=token.parties.chain,
             jti=token.jti,
             expires_at=token.expires_at,
             kind=DELEGATED if token.chain else IMPERSONATED,
@@ -118,7 +118,8 @@ class Exchanger:
 
     async def _verify(self, issued: IssuedToken, wanted: Wanted) -> VerifiedToken:
         """Errors change their branch here: a bad *issued* token is not the caller's fault."""
-        expect = self._declared.expectation(wanted.target.names)
+        # Of either profile: which one it must be is a matter of what was asked, and ``check_answer`` says so.
+        expect = replace(self._declared.expectation(wanted.target.names), profiles=frozenset(Profile))
         token = UnverifiedToken(issued.access_token.reveal())
         try:
             return await self._verifier.verify(token, expect, now=self._clock.now())

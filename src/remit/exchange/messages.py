@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 from remit import oauth
 from remit.credential import Credential
 from remit.errors import ExchangeInvalid
+from remit.principal import Profile
 
 #: No access token longer than this is taken from a token service.
 MAX_TOKEN_BYTES: Final = 16 * 1024
@@ -44,12 +45,14 @@ class Target:
 class Wanted:
     """What one tool call needs: a token for ``target`` with ``scopes``, good for ``max_lifetime`` seconds at most.
 
-    No ``scopes`` leaves the choice to the token service, within those of the subject token.
+    No ``scopes`` leaves the choice to the token service, within those of the subject token. ``profile``: how the
+    token must say who acts for whom; the service decides it by target, so this is not sent but checked.
     """
 
     target: Target
     scopes: tuple[str, ...]
     max_lifetime: int
+    profile: Profile = Profile.RFC8693
 
 
 @dataclass(frozen=True, slots=True)
