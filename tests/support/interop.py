@@ -80,9 +80,10 @@ class Tools:
                 assert process.stdout is not None
                 process.stdin.write(json.dumps(setup) + "\n")
                 process.stdin.flush()
-                line = process.stdout.readline()
-                assert line, (cwd / "stderr").read_text(encoding="utf-8")
-                yield json.loads(line)
+                # oidc-provider warns on standard output first.
+                said = next((line for line in process.stdout if line.startswith("{")), "")
+                assert said, (cwd / "stderr").read_text(encoding="utf-8")
+                yield json.loads(said)
             finally:
                 process.kill()
                 process.communicate(timeout=TIMEOUT)
