@@ -137,7 +137,8 @@ async def test_a_cookie_of_one_call_is_not_sent_with_the_next() -> None:
 async def test_fifty_calls_at_once_keep_their_tokens_and_answers_apart() -> None:
     async def echo(seen: Recorded) -> bytes:
         await asyncio.sleep(0)
-        return http(200, f'{{"token":"{seen.values("authorization")[0]}","path":"{seen.target}"}}'.encode())
+        backwards = seen.values("authorization")[0][::-1]  # an answer that repeats a token is withheld
+        return http(200, f'{{"token":"{backwards}","path":"{seen.target}"}}'.encode())
 
     async with both(echo) as (api, client):
         tool = tool_at(api.url, {"path": "/of/{user}"}, {"user": {}})
@@ -145,7 +146,7 @@ async def test_fifty_calls_at_once_keep_their_tokens_and_answers_apart() -> None
             *(send(client, tool, Credential(f"token-{user}"), user=str(user)) for user in range(50))
         )
     assert [answer.body.decode() for answer in answers] == [
-        f'{{"token":"Bearer token-{user}","path":"/of/{user}"}}' for user in range(50)
+        f'{{"token":"{f"Bearer token-{user}"[::-1]}","path":"/of/{user}"}}' for user in range(50)
     ]
 
 
@@ -158,6 +159,15 @@ async def test_an_answer_longer_than_allowed_is_unusable() -> None:
         with pytest.raises(ResponseUnusable):
             await send(client, tool_at(api.url))
         assert len((await send(client, tool_at(api.url))).body) == 1000
+
+
+async def test_an_answer_that_repeats_the_token_is_withheld_whatever_its_status() -> None:
+    async with both() as (api, client):
+        for status in (200, 400, 500):
+            api.answers = [http(status, f'{{"seen": "Bearer {TOKEN.reveal()}"}}'.encode())]
+            with pytest.raises(ResponseUnusable) as caught:
+                await send(client, tool_at(api.url))
+            assert TOKEN.reveal() not in f"{caught.value.message} {caught.value.detail} {caught.value.hint}"
 
 
 async def test_the_bound_is_on_the_decoded_bytes() -> None:

@@ -52,15 +52,17 @@ class ApiClient:
         """Send within the tool's timeout, retries included, and read the whole answer, whatever its status.
 
         Raises ``DownstreamUnavailable`` (which may have acted all the same), ``ResponseUnusable`` when the answer
-        is too long, and ``RequestUnusable`` rather than send a token where it does not belong.
+        is too long or repeats the token, and ``RequestUnusable`` rather than send a token where it does not belong.
         """
         _check_destination(request, token, tool)
         headers = _headers(request, token, call_id)
         try:
             async with asyncio.timeout(tool.timeout):
-                return await self._send_with_retries(request, headers, tool)
+                response = await self._send_with_retries(request, headers, tool)
         except TimeoutError as error:
             raise _failure(tool, error) from None
+        _check_token_stays(response, token, tool)
+        return response
 
     async def _send_with_retries(self, request: ApiRequest, headers: list[tuple[str, str]], tool: Tool) -> ApiResponse:
         retry, clock = tool.plan.retry, asyncio.get_running_loop().time
@@ -102,6 +104,17 @@ def _check_destination(request: ApiRequest, token: Credential | None, tool: Tool
         raise RequestUnusable("the request leads away from the tool's API", detail=f"expected {tool.plan.origin}")
     if (token is None) != (tool.auth.type == "none"):
         raise RequestUnusable("the request does not carry the token its tool names")
+
+
+def _check_token_stays(response: ApiResponse, token: Credential | None, tool: Tool) -> None:
+    """An API that echoes requests must not hand its token to the agent. Does NOT see through an encoding of it."""
+    if token is not None and token.reveal().encode() in response.body:
+        raise ResponseUnusable(
+            f"the answer of {tool.upstream} repeats the token it was called with, so it is withheld",
+            status=response.status,
+            detail=f"{tool.method} {tool.path}: the body of the answer holds the delegated token",
+            hint=f"have {tool.upstream} keep its requests' headers to itself",
+        )
 
 
 def _headers(request: ApiRequest, token: Credential | None, call_id: str) -> list[tuple[str, str]]:
