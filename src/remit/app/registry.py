@@ -10,20 +10,59 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from remit import oauth
 from remit.errors import SettingsInvalid
 from remit.exchange.client_auth import ClientAuthentication, ClientSecretBasic, ClientSecretPost, PrivateKeyJwt
 from remit.exchange.declared import Declared
-from remit.settings import ClientSettings, Settings, read_secret
+from remit.principal import Profile
+from remit.settings import Settings, SubjectIssuerSettings, TargetSettings, read_secret
 from remit.sts.clients import Client, TargetRule
 from remit.sts.users import DevelopmentUser
+from remit.tokens.jwks import StaticKeys
 
 #: The client a development user is said to have signed in through.
 SIGN_IN_CLIENT: Final = "development-sign-in"
 
 
+_GRANTS: Final = {
+    "client_credentials": oauth.GRANT_CLIENT_CREDENTIALS,
+    "token_exchange": oauth.GRANT_TOKEN_EXCHANGE,
+}
+
+
 def clients(settings: Settings) -> dict[str, Client]:
     """The registered clients of the embedded token service, by id."""
-    return {client_id: _client(client_id, client, settings) for client_id, client in settings.sts.clients.items()}
+    return {client_id: client(client_id, settings) for client_id in settings.sts.clients}
+
+
+def users(settings: Settings) -> dict[str, DevelopmentUser]:
+    """The development users, by id."""
+    return {
+        user_id: DevelopmentUser(user_id, name=user.name, groups=user.groups, roles=user.roles, scopes=user.scopes)
+        for user_id, user in settings.sts.users.items()
+    }
+
+
+def subject_issuers(settings: Settings) -> tuple[SubjectIssuerSettings, ...]:
+    """The other issuers whose tokens may be exchanged at the embedded token service."""
+    trusted = settings.identity.issuers if settings.sts.trust_identity_issuers else ()
+    found = (
+        *settings.sts.subject_issuers,
+        *(
+            SubjectIssuerSettings(
+                issuer=item.issuer, jwks_uri=item.jwks_uri, algorithms=item.algorithms, typ=settings.identity.typ
+            )
+            for item in trusted
+        ),
+    )
+    names = [settings.issuer, *(item.issuer for item in found)]
+    if len(set(names)) != len(names):
+        raise SettingsInvalid(
+            "an issuer of subject tokens is named twice, or is the embedded token service itself",
+            where="sts.subject_issuers",
+            hint="name each other issuer once, here or (with trust_identity_issuers) under identity.issuers",
+        )
+    return found
 
 
 def runner(settings: Settings) -> Client:
@@ -41,10 +80,10 @@ def runner(settings: Settings) -> Client:
             where="agent.client_id",
             hint=f"register it under sts.clients.{agent.client_id}",
         )
-    client = _client(agent.client_id, registered, settings)
+    runner_client = client(agent.client_id, settings)
     if agent.client_secret is not None:
         own = read_secret(agent.client_secret, "agent.client_secret")
-        if own.digest != client.secret_digest:
+        if own.digest != runner_client.secret_digest:
             raise SettingsInvalid(
                 "the agent's secret is not the one registered for it",
                 where="agent.client_secret",
@@ -56,7 +95,7 @@ def runner(settings: Settings) -> Client:
             where="agent.client_secret",
             hint="name it: {file: PATH} or {env: NAME}",
         )
-    return client
+    return runner_client
 
 
 def client_authentication(settings: Settings) -> ClientAuthentication:
@@ -104,35 +143,48 @@ def acting_as(settings: Settings, agent: str) -> Settings:
 
 def development_user(settings: Settings, user: str) -> DevelopmentUser:
     """A development user. Raises ``SettingsInvalid`` for one that is not in the settings."""
-    found = settings.sts.users.get(user)
+    known = users(settings)
+    found = known.get(user)
     if found is None:
-        known = ", ".join(settings.sts.users) or "none"
         raise SettingsInvalid(
-            f'no development user "{user}" (known: {known})', where="sts.users", hint="add the user, or choose another"
+            f'no development user "{user}" (known: {", ".join(known) or "none"})',
+            where="sts.users",
+            hint="add the user, or choose another",
         )
-    return DevelopmentUser(user, name=found.name, groups=found.groups, roles=found.roles, scopes=found.scopes)
+    return found
 
 
-def _client(client_id: str, client: ClientSettings, settings: Settings) -> Client:
-    where = f"sts.clients.{client_id}"
-    registered = Client(
+def client(client_id: str, settings: Settings) -> Client:
+    """One registered client. Raises ``SettingsInvalid``, also where its secret or keys cannot be read."""
+    registered, where = settings.sts.clients[client_id], f"sts.clients.{client_id}"
+    made = Client(
         client_id=client_id,
-        name=client.name,
-        jwks=_jwks(client.jwks_file, where) if client.jwks_file else None,
-        targets=tuple(
-            TargetRule(
-                audience=target.audience,
-                resource=target.resource or "",
-                scopes=target.scopes,
-                max_lifetime=target.max_lifetime,
-            )
-            for target in client.targets
-        ),
-        subject_audiences=frozenset(client.subject_audiences),
-        max_depth=client.max_depth,
-        max_lifetime=settings.sts.max_lifetime,
+        name=registered.name,
+        jwks=_jwks(registered.jwks_file, where) if registered.jwks_file else None,
+        grants=frozenset(_GRANTS[name] for name in registered.grants),
+        targets=tuple(_target(target) for target in registered.targets),
+        subject_audiences=frozenset(registered.subject_audiences),
+        max_depth=registered.max_depth,
+        max_lifetime=min(settings.sts.max_lifetime, registered.max_lifetime or settings.sts.max_lifetime),
+        profile=Profile(registered.profile),
+        require_may_act=registered.require_may_act,
     )
-    return registered.with_secret(read_secret(client.secret, f"{where}.secret")) if client.secret else registered
+    return made.with_secret(read_secret(registered.secret, f"{where}.secret")) if registered.secret else made
+
+
+def _target(target: TargetSettings) -> TargetRule:
+    return TargetRule(
+        audience=target.audience,
+        resource=target.resource or "",
+        scopes=target.scopes,
+        max_lifetime=target.max_lifetime,
+        direct=target.direct,
+        profile=Profile(target.profile),
+        bridge=target.bridge,
+        translate=target.translate,
+        require_actor=target.require_actor,
+        max_depth=target.max_depth,
+    )
 
 
 def _jwks(file: Path, where: str) -> Mapping[str, Any]:
@@ -142,4 +194,8 @@ def _jwks(file: Path, where: str) -> Mapping[str, Any]:
         raise SettingsInvalid(f"the client's keys cannot be read: {error}", where=f"{where}.jwks_file") from error
     if not isinstance(document, dict):
         raise SettingsInvalid("the client's keys are no JWKS document", where=f"{where}.jwks_file")
+    try:
+        StaticKeys(document)
+    except SettingsInvalid as error:
+        raise SettingsInvalid(error.message, where=f"{where}.jwks_file", hint=error.hint) from error
     return document

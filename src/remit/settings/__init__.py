@@ -1,8 +1,9 @@
 """``remit.yaml`` and ``REMIT_*`` environment variables → frozen ``Settings``."""
 
 from remit.settings.fields import SecretRef
-from remit.settings.models import AgentSettings, ClientSettings, Settings
+from remit.settings.models import AgentSettings, Settings
 from remit.settings.source import DEFAULT_FILE, effective, environment, load_settings, read_secret
+from remit.settings.sts import ClientSettings, SubjectIssuerSettings, TargetSettings
 
 __all__ = [
     "DEFAULT_FILE",
@@ -10,6 +11,8 @@ __all__ = [
     "ClientSettings",
     "SecretRef",
     "Settings",
+    "SubjectIssuerSettings",
+    "TargetSettings",
     "effective",
     "environment",
     "load_settings",

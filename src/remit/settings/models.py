@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from remit.settings.fields import Algorithm, Days, Name, Scope, Seconds, SecretRef, Section, Url, WholeSeconds
+from remit.settings.fields import Algorithm, Name, Scope, Seconds, SecretRef, Section, Url, WholeSeconds
 from remit.settings.gateway import GatewaySettings
+from remit.settings.sts import StsSettings
 
 
 class ClaimSettings(Section):
@@ -104,74 +105,6 @@ class ExchangeSettings(Section):
         return self
 
 
-class TargetSettings(Section):
-    """One API a client may get tokens for. ``resource`` is its URI where it goes by one (RFC 8707)."""
-
-    audience: Name
-    resource: Url | None = None
-    scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
-    max_lifetime: WholeSeconds = 300
-
-
-class ClientSettings(Section):
-    """A client registered at the embedded token service.
-
-    ``subject_audiences``: what a subject token may be issued for, besides the client itself, so that this
-    client may exchange it.
-    """
-
-    name: str = ""
-    secret: SecretRef | None = None
-    jwks_file: Path | None = None
-    targets: tuple[TargetSettings, ...] = ()
-    subject_audiences: tuple[Name, ...] = ()
-    max_depth: Annotated[int, Field(ge=1, le=8)] = 4
-
-    @model_validator(mode="after")
-    def _can_prove_itself(self) -> Self:
-        if (self.secret is None) == (self.jwks_file is None):
-            raise ValueError("a client has exactly one of secret and jwks_file")
-        return self
-
-
-class UserSettings(Section):
-    """A development user: ``remit call --as`` and ``remit token mint`` can speak for them. Not for production."""
-
-    name: str = ""
-    groups: tuple[str, ...] = ()
-    roles: tuple[str, ...] = ()
-    scopes: tuple[Scope, ...] = ()
-
-
-class KeySettings(Section):
-    """The token service's signing keys: how long one signs, how long it is published before that and after.
-
-    ``publish_before`` is no less than APIs keep the published keys (they are told five minutes). ``retire_after`` is
-    counted from the last token; the longest life of a token is added where that is more.
-    """
-
-    rotate_after: Days = 30 * 86_400
-    publish_before: WholeSeconds = 900
-    retire_after: WholeSeconds = 1200
-
-    @model_validator(mode="after")
-    def _is_published_first(self) -> Self:
-        if self.publish_before >= self.rotate_after:
-            raise ValueError("publish_before must be shorter than rotate_after")
-        return self
-
-
-class StsSettings(Section):
-    """The embedded security token service. ``issuer`` defaults to ``public_url``."""
-
-    enabled: bool = True
-    issuer: Url | None = None
-    max_lifetime: WholeSeconds = 300
-    keys: KeySettings = KeySettings()
-    clients: Mapping[Name, ClientSettings] = Field(default_factory=dict)
-    users: Mapping[Name, UserSettings] = Field(default_factory=dict)
-
-
 class McpSettings(Section):
     """The MCP door over HTTP. Hosts and origins of this machine are always allowed; add the public ones."""
 
@@ -232,6 +165,19 @@ class Settings(BaseSettings):
         """The environment wins over the file, which arrives as keyword arguments."""
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
+
+    _file: Path | None = PrivateAttr(default=None)
+
+    def read_from(self, file: Path) -> Self:
+        """The same settings, remembering the file they were read from."""
+        copy = self.model_copy()
+        copy._file = file  # noqa: SLF001  its own
+        return copy
+
+    @property
+    def file(self) -> Path | None:
+        """The file these were read from; ``None`` where there was none."""
+        return self._file
 
     @property
     def base_url(self) -> str:

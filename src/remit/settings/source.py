@@ -54,7 +54,7 @@ def load_settings(path: Path | None = None) -> Settings:
             where=where,
             hint="name a file with subject_token_file, or set REMIT_SUBJECT_TOKEN",
         )
-    return _build(document, file.resolve().parent, marks)
+    return _build(document, file.resolve().parent, marks).read_from(file.resolve())
 
 
 def read_secret(ref: SecretRef, what: str) -> Credential:

@@ -109,6 +109,7 @@ class Client:
         if len(secret.reveal()) < 16:
             raise SettingsInvalid(
                 f'the secret of client "{self.client_id}" is shorter than 16 characters',
+                where=f"sts.clients.{self.client_id}.secret",
                 hint="make one with: openssl rand -base64 32",
             )
         return replace(self, secret_digest=secret.digest)
