@@ -85,6 +85,7 @@ class Report:
     records: int = 0
     intents: int = 0
     outcomes: int = 0
+    controls: int = 0
     unfinished: tuple[str, ...] = ()
     head: str = GENESIS.hash
     broken: Break | None = None
@@ -144,7 +145,7 @@ def verify(rows: Iterable[StoredRecord]) -> Report:
 
     Memory grows only with the calls that are unfinished at a time.
     """
-    end, counts = GENESIS, {Kind.INTENT: 0, Kind.OUTCOME: 0}
+    end, counts = GENESIS, dict.fromkeys(Kind, 0)
     open_calls: dict[str, None] = {}
     broken = None
     for row in rows:
@@ -162,6 +163,7 @@ def verify(rows: Iterable[StoredRecord]) -> Report:
         records=end.seq,
         intents=counts[Kind.INTENT],
         outcomes=counts[Kind.OUTCOME],
+        controls=counts[Kind.CONTROL],
         unfinished=tuple(open_calls),
         head=end.hash,
         broken=broken,
@@ -191,4 +193,4 @@ def _problem_of_body(row: StoredRecord, body: bytes) -> str:
     for name in ("seq", "call_id", "kind", "time_ms", "prev"):
         if document.get(name) != getattr(row, name):
             return f"its column {name} differs from its body"
-    return "" if row.kind in _KINDS else "its kind is neither intent nor outcome"
+    return "" if row.kind in _KINDS else "its kind is none there is"

@@ -1,4 +1,4 @@
-"""Noun: what the trail says of one call, as plain JSON members.
+"""Noun: what the trail says of one call, or of one act of an operator, as plain JSON members.
 
 One call leaves two records with one ``call_id``:
 
@@ -6,6 +6,8 @@ One call leaves two records with one ``call_id``:
   which token;
 - the **outcome**: how it ended, the token that was issued, what the API answered, how long each step took. Where
   the call was refused before an intent was due, the outcome carries all that was known by then.
+
+What an operator does to the installation (a key is replaced, a token revoked) leaves one record, the **control**.
 
 An intent without an outcome means that the process ended in between: the API may or may not have been called.
 
@@ -42,10 +44,11 @@ _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*){0,4}")
 
 
 class Kind(StrEnum):
-    """Which of a call's two records."""
+    """Which of a call's two records, or the record of something that is no call."""
 
     INTENT = "intent"
     OUTCOME = "outcome"
+    CONTROL = "control"
 
 
 class Outcome(StrEnum):

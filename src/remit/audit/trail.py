@@ -57,6 +57,18 @@ class Trail:
             facts["arguments"] = event.of_arguments(arguments)
         return Record(self._store, self._clock, facts)
 
+    async def control(self, action: str, what: Mapping[str, str]) -> str:
+        """Record what was done to the installation and by whom; durable on return. Raises ``AuditError``.
+
+        ``what`` never holds a credential. Returns the record's audit id.
+        """
+        now = self._clock.now()
+        call_id = str(ULID.from_timestamp(now))
+        facts = {"action": event.text(action), **{name: event.text(value) for name, value in what.items()}}
+        record = {"control": facts, "call_id": call_id, "kind": Kind.CONTROL.value, "time_ms": int(now * 1000)}
+        await self._store.append(record)
+        return call_id
+
 
 class Record:
     """What becomes known of one call, step by step. ``id`` names the call to the agent and in the trail."""

@@ -42,7 +42,7 @@ def tail(
             time.sleep(_FOLLOW_SECONDS)
             for record in trail.after(seq):
                 seq = record.seq
-                if record.kind == "outcome":
+                if record.kind != "intent":
                     _print_call(trail.call_of(record), out, as_json=as_json)
 
 
@@ -82,6 +82,7 @@ def verify(context: typer.Context, as_json: Json = False) -> None:
         "records": report.records,
         "intents": report.intents,
         "outcomes": report.outcomes,
+        "controls": report.controls,
         "unfinished": list(report.unfinished),
         "head": report.head,
         **({"broken": broken} if broken else {}),
@@ -105,11 +106,12 @@ def _reader(context: typer.Context) -> TrailReader:
 
 
 def _document(call: Call) -> dict[str, Any]:
-    records = {"intent": call.intent, "outcome": call.outcome}
+    records = {"intent": call.intent, "outcome": call.outcome, "control": call.control}
+    ended = {} if call.control else {"outcome": call.facts.get("outcome", "unfinished")}
     return {
         "audit_id": call.call_id,
         **call.facts,
-        "outcome": call.facts.get("outcome", "unfinished"),
+        **ended,
         "records": {
             name: {"seq": item.seq, "hash": item.hash, "prev": item.prev} for name, item in records.items() if item
         },

@@ -28,6 +28,9 @@ def print_line(out: Console, call: Call) -> None:
     from rich.text import Text
 
     facts = call.facts
+    if call.control is not None:
+        _print_control(out, facts, call.call_id)
+        return
     outcome = str(facts.get("outcome", "unfinished"))
     parts = [
         (utc(_int(facts.get("time_ms")) / 1000), "dim"),
@@ -56,6 +59,7 @@ def print_call(out: Console, call: Call) -> None:
         "downstream",
         "result",
         "error",
+        "control",
     ):
         section = facts.get(group)
         if isinstance(section, Mapping) and section:
@@ -70,7 +74,7 @@ def print_call(out: Console, call: Call) -> None:
             label_width=14,
         )
     out.print("chain", style="bold cyan")
-    for name, record in (("intent", call.intent), ("outcome", call.outcome)):
+    for name, record in (("intent", call.intent), ("outcome", call.outcome), ("control", call.control)):
         if record is not None:
             print_rows(out, [(name, f"#{record.seq}  {record.hash}")], label_width=14)
 
@@ -78,7 +82,10 @@ def print_call(out: Console, call: Call) -> None:
 def print_report(out: Console, report: Report) -> None:
     """The verdict, and what unfinished calls mean."""
     verdict, style = ("verified", "bold green") if report.sound else ("BROKEN", "bold red")
-    out.print(f"{verdict}: {report.records} records, {report.intents} intents, {report.outcomes} outcomes", style=style)
+    out.print(
+        f"{verdict}: {report.records} records, {report.intents} intents, {report.outcomes} outcomes, {report.controls} controls",
+        style=style,
+    )
     if report.broken is not None:
         print_rows(out, [("record", f"#{report.broken.seq}"), ("problem", report.broken.problem)])
     if report.unfinished:
@@ -87,6 +94,21 @@ def print_report(out: Console, report: Report) -> None:
             out, [("", "the process ended in between, or they run now: the API may or may not have been called")]
         )
     print_rows(out, [("head", report.head)])
+
+
+def _print_control(out: Console, facts: Mapping[str, Any], audit_id: str) -> None:
+    """``2026-11-22 10:00:00Z  control  revoke  subject alice by operator:root  01J…``"""
+    from rich.text import Text
+
+    parts = [
+        (utc(_int(facts.get("time_ms")) / 1000), "dim"),
+        (f"{'control':<10}", "magenta"),
+        (f"{plain(_at(facts, 'control', 'action')):<16}", "bold"),
+        (plain(" ".join(filter(None, (_at(facts, "control", name) for name in ("kind", "value"))))), ""),
+        (plain(f"by {_at(facts, 'control', 'by')}"), ""),
+        (audit_id[:_ID_SHOWN], "dim"),
+    ]
+    out.print(Text("  ").join(Text(text, style) for text, style in parts if text), soft_wrap=True)
 
 
 def _parties(facts: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,17 +18,21 @@ from remit.errors import StateInvalid
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The records of one call. ``outcome`` is missing while it runs and after a crash, ``intent`` where the call was refused early."""
+    """The records of one call. ``outcome`` is missing while it runs and after a crash, ``intent`` where the call was refused early.
+
+    What is no call but an operator's act has ``control`` alone.
+    """
 
     call_id: str
     intent: StoredRecord | None = None
     outcome: StoredRecord | None = None
+    control: StoredRecord | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
-        """All that is known: the intent's members, and the outcome's over them."""
+        """All that is known: the intent's members, and the outcome's over them; or those of the control."""
         members: dict[str, Any] = {}
-        for record in (self.intent, self.outcome):
+        for record in (self.control, self.intent, self.outcome):
             members.update(record.facts if record else {})
         return members
 
@@ -90,9 +94,13 @@ class TrailReader:
 
 
 def _with(call: Call, record: StoredRecord) -> Call:
-    if record.kind == Kind.INTENT:
-        return Call(call.call_id, record, call.outcome)
-    return Call(call.call_id, call.intent, record)
+    match record.kind:
+        case Kind.INTENT:
+            return replace(call, intent=record)
+        case Kind.CONTROL:
+            return replace(call, control=record)
+        case _:
+            return replace(call, outcome=record)
 
 
 def open_reader(path: Path) -> TrailReader:
