@@ -45,7 +45,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "httpx2": ("demo",),
     "jwt": ("tokens", "sts/minting.py", "sts/keys/signing_key.py", "exchange/client_auth.py"),
     "regorus": ("policy/rego.py",),
-    "sqlite3": ("audit/store",),
+    "sqlite3": ("audit/store", "sts/revocation/file.py"),
     "jmespath": ("catalog",),
     "jsonschema_rs": ("catalog",),
     "yaml": ("catalog", "settings", "cli", "demo"),

@@ -8,13 +8,15 @@
     ├── AuthenticationError  the caller's own token: 401 with a challenge
     │   ├── TokenMissing     no error code on the wire (RFC 6750 §3.1)
     │   ├── KeysUnavailable  the issuer's keys cannot be had right now (503; may be repeated)
+    │   │       RevocationUnknown (neither can what was revoked)
     │   └── TokenInvalid     invalid_token
     │           TokenMalformed · SignatureInvalid · IssuerUntrusted · AudienceMismatch
-    │           TokenExpired · TokenNotYetValid · ClaimInvalid · TokenTypeMismatch
+    │           TokenExpired · TokenNotYetValid · ClaimInvalid · TokenTypeMismatch · TokenRevoked
     ├── AuthorizationError   a verified caller, not permitted
     │       PolicyDenied     reasons the agent can read; decision id
     │       PolicyFailed     no decision could be had: denied, and it says why to the operator
     │       ActorUnfit       no agent runner where one is needed, or one where none may be
+    │       ActorRevoked     the operator switched the agent runner off
     │       ScopeInsufficient  403 with a challenge
     ├── ToolError            ToolUnknown, ToolHidden (a protocol error) · ArgumentsInvalid · RequestUnusable
     ├── ExchangeError        asking the token service
@@ -126,6 +128,12 @@ class KeysUnavailable(AuthenticationError):
     code = "keys_unavailable"
 
 
+class RevocationUnknown(KeysUnavailable):
+    """Whether the token was revoked cannot be found out now; nothing is said about it."""
+
+    code = "revocation_unknown"
+
+
 class TokenInvalid(AuthenticationError):
     """A token was presented and is not accepted (RFC 6750 §3.1 ``invalid_token``)."""
 
@@ -180,6 +188,12 @@ class ClaimInvalid(TokenInvalid):
     code = "claim_invalid"
 
 
+class TokenRevoked(TokenInvalid):
+    """The token, its transaction, its subject or its current actor was revoked."""
+
+    code = "token_revoked"
+
+
 # ── authorization ────────────────────────────────────────────────────────────────────────
 
 
@@ -205,6 +219,12 @@ class ActorUnfit(AuthorizationError):
     """The call must have an agent runner that somebody vouches for, or must have none."""
 
     code = "actor_unfit"
+
+
+class ActorRevoked(AuthorizationError):
+    """The agent runner was revoked: whoever it works for, it may do nothing."""
+
+    code = "actor_revoked"
 
 
 class ScopeInsufficient(AuthorizationError):

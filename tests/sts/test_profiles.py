@@ -12,6 +12,7 @@ from remit import oauth
 from remit.errors import GrantError, InvalidClient, InvalidRequest, InvalidScope, InvalidTarget, SettingsInvalid
 from remit.principal import Profile
 from remit.sts.clients import Client, TargetRule
+from remit.sts.revocation import NothingRevoked
 from remit.tokens.verifier import VerifiedToken
 from support.issuer import claims_of
 from support.sts import AGENT, ISSUER, World, exchange_form
@@ -292,9 +293,10 @@ def test_a_revoked_token_is_an_invalid_request(parameter: str) -> None:
     assert asyncio.run(world.grant(AGENT, form))
     revoked = claims_of(tokens[parameter])["jti"]
 
-    def is_revoked(token: VerifiedToken) -> bool:
-        return bool(token.jti == revoked)
+    class OneRevoked(NothingRevoked):
+        def is_revoked(self, token: VerifiedToken, principal: str = "") -> bool:
+            return bool(token.jti == revoked)
 
-    world.sts.revoked = is_revoked
+    world.sts.revocations = OneRevoked()
     with pytest.raises(InvalidRequest, match=f"{parameter} is not acceptable: revoked"):
         asyncio.run(world.grant(AGENT, form))

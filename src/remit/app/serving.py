@@ -80,7 +80,7 @@ def http_app(app: App) -> Starlette:
 
     app.on_tools_changed(door.notify_tools_changed)
     app.on_stopping(door.end_streams)
-    token_service = sts_routes(app.sts, app.clock) if app.sts else []
+    token_service = sts_routes(app.sts, app.clock, app.revocations, app.trail.control) if app.sts else []
     return Starlette(routes=[*door.routes, *token_service, *_health(app)], lifespan=lifespan)
 
 

@@ -45,6 +45,7 @@ from remit.policy.rego import RegoEngine
 from remit.settings import Settings, environment
 from remit.sts.grant import SecurityTokenService
 from remit.sts.keys import KeyRing, KeyTiming
+from remit.sts.revocation import RevocationFile, RevocationList
 from remit.sts.users import mint_subject_token
 from remit.tokens.jwks import JwksClient, LiveKeys
 from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer
@@ -70,6 +71,8 @@ class App:
     store: SqliteStore
     clock: Clock
     sts: SecurityTokenService | None
+    revocations: RevocationList
+    trail: Trail
     _tools_changed: list[ToolsChanged] = field(default_factory=list)
     _stopping: list[Callable[[], None]] = field(default_factory=list)
 
@@ -130,10 +133,13 @@ async def running(settings: Settings, *, agent: str = "", clock: Clock | None = 
     async with AsyncExitStack() as stack:
         http = http_client(total=settings.exchange.timeout)
         stack.push_async_callback(http.aclose)
-        sts = _token_service(settings, clock)
+        revocations = RevocationList(RevocationFile(settings.revocations_file), clock)
+        stack.callback(revocations.close)
+        sts = _token_service(settings, clock, revocations)
         trusted = [*_own_issuer(settings, sts), *_external_issuers(settings, http)]
         store = SqliteStore(settings.audit_file)
         stack.callback(store.close)
+        trail = Trail(store, clock)
         apis = ApiClient()
         stack.push_async_callback(apis.aclose)
         verifier = TokenVerifier(trusted)
@@ -143,18 +149,18 @@ async def running(settings: Settings, *, agent: str = "", clock: Clock | None = 
         policy = RegoEngine(load_policy(settings.policy), clock)
         bridge = Bridge(
             Parts(
-                subjects=_subjects(settings, verifier, clock),
-                actors=_actors(settings, service, service_verifier, clock),
+                subjects=_subjects(settings, verifier, clock, revocations),
+                actors=_actors(settings, service, service_verifier, clock, revocations),
                 tools=tools,
                 policy=policy,
                 exchange=Exchanger(service, service_verifier, clock, declared=registry.declared(settings)),
                 apis=apis,
-                trail=Trail(store, clock),
+                trail=trail,
                 clock=clock,
                 scopes_within_subject=settings.exchange.scopes_within_subject,
             )
         )
-        yield App(settings, bridge, tools, policy, store, clock, sts)
+        yield App(settings, bridge, tools, policy, store, clock, sts, revocations, trail)
 
 
 def subject_token_source(app: App, as_user: str | None = None) -> SubjectTokenSource:
@@ -204,11 +210,13 @@ def _make_private(folder: Path) -> None:
         ) from error
 
 
-def _token_service(settings: Settings, clock: Clock) -> SecurityTokenService | None:
+def _token_service(settings: Settings, clock: Clock, revocations: RevocationList) -> SecurityTokenService | None:
     if not settings.sts.enabled:
         return None
     keys = KeyRing.open(settings.keys_dir, clock, key_timing(settings))
-    return SecurityTokenService(settings.issuer, keys, clock, registry.clients(settings))
+    sts = SecurityTokenService(settings.issuer, keys, clock, registry.clients(settings))
+    sts.revocations = revocations
+    return sts
 
 
 def key_timing(settings: Settings) -> KeyTiming:
@@ -260,20 +268,25 @@ def _service_verifier(settings: Settings, sts: SecurityTokenService | None, http
     return TokenVerifier([TrustedIssuer(settings.exchange.issuer or "", frozenset(settings.exchange.algorithms), keys)])
 
 
-def _subjects(settings: Settings, verifier: TokenVerifier, clock: Clock) -> SubjectIdentifier:
+def _subjects(
+    settings: Settings, verifier: TokenVerifier, clock: Clock, revocations: RevocationList
+) -> SubjectIdentifier:
     audiences = frozenset(settings.identity.audiences) or frozenset({settings.mcp_resource})
     expect = Expectation(audiences, typ=frozenset(settings.identity.typ), leeway=settings.identity.leeway)
     names = {item.issuer: ClaimNames(**item.claims.model_dump()) for item in settings.identity.issuers}
-    return SubjectIdentifier(verifier, expect, clock, names)
+    return SubjectIdentifier(verifier, expect, clock, names, revocations.check)
 
 
-def _actors(settings: Settings, service: TokenService, verifier: TokenVerifier, clock: Clock) -> ActorResolver:
+def _actors(
+    settings: Settings, service: TokenService, verifier: TokenVerifier, clock: Clock, revocations: RevocationList
+) -> ActorResolver:
     if settings.agent.actor == "client":
-        return ActorResolver(service.client_id)
+        return ActorResolver(service.client_id, is_revoked=revocations.is_actor_revoked)
     issuer = settings.issuer if settings.exchange.service == "embedded" else settings.exchange.issuer or ""
     expect = registry.declared(settings).expectation(frozenset({issuer}), leeway=settings.identity.leeway)
     tokens = ActorTokens(service, Target(audience=issuer), clock)
-    return ActorResolver(service.client_id, OwnToken(tokens, verifier, expect, clock))
+    own = OwnToken(tokens, verifier, expect, clock, renew=tokens.renew)
+    return ActorResolver(service.client_id, own, is_revoked=revocations.is_actor_revoked)
 
 
 def _catalog(settings: Settings) -> CatalogSource:

@@ -27,6 +27,7 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "token_expired": "the access token has expired",
     "token_not_yet_valid": "the access token is not valid yet",
     "token_type_mismatch": "the access token is of another kind",
+    "token_revoked": "the access token was revoked",
 }
 
 

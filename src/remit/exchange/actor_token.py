@@ -30,6 +30,11 @@ class ActorTokens:
             return self._token
         return await self._fetched()
 
+    async def renew(self) -> Credential:
+        """A new token, whatever is remembered. Raises leaves of ``ExchangeError``."""
+        self._token = None
+        return await self._fetched()
+
     async def _fetch(self) -> Credential:
         asked = self._clock.now()
         issued = await self._service.issue(self._request)

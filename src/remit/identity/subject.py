@@ -6,7 +6,7 @@ because identity providers agree on neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ class SubjectIdentifier:
 
     ``expect`` holds this server's audiences (RFC 9068 §4: a token for anybody else is refused).
     ``claim_names`` maps an issuer to its spelling; an issuer without an entry uses the defaults.
+    ``check_revoked`` raises ``AuthenticationError`` leaves for a verified token that counts no more.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class SubjectIdentifier:
         expect: Expectation,
         clock: Clock,
         claim_names: Mapping[str, ClaimNames] | None = None,
+        check_revoked: Callable[[VerifiedToken], None] | None = None,
     ) -> None:
         self._verifier = verifier
         self._expect = expect
         self._clock = clock
         self._claim_names = dict(claim_names or {})
+        self._check_revoked = check_revoked
 
     async def identify(self, token: UnverifiedToken | None) -> Caller:
         """The caller that ``token`` proves. Raises ``AuthenticationError`` leaves.
@@ -60,6 +63,8 @@ class SubjectIdentifier:
                 "with `remit call` name --as USER or --token-file FILE",
             )
         verified = await self._verifier.verify(token, self._expect, now=self._clock.now())
+        if self._check_revoked is not None:
+            self._check_revoked(verified)
         return Caller(self._principal(verified), verified.credential)
 
     def _principal(self, token: VerifiedToken) -> Principal:

@@ -1,6 +1,6 @@
-"""Door: the token endpoint, the public keys and the metadata, over HTTP.
+"""Door: the token service over HTTP: tokens, introspection, revocation, the public keys and the metadata.
 
-RFC 6749 §3.2 and §5, RFC 8693 §2, RFC 7517 §5, RFC 8414 §3. Every answer is JSON, none repeats what was sent, and
+RFC 6749 §3.2 and §5, RFC 8693 §2, RFC 7662, RFC 7009, RFC 7517 §5, RFC 8414 §3. Every answer is JSON, none repeats what was sent, and
 none but the keys may be stored.
 """
 
@@ -26,8 +26,14 @@ from remit.sts.client_authentication import ASSERTION_ALGORITHMS, ClientAuthenti
 from remit.sts.clients import Client
 from remit.sts.form import MAX_BODY_BYTES, Form, read_form
 from remit.sts.grant import SecurityTokenService
+from remit.sts.introspection import Introspection
+from remit.sts.issued import IssuedTokens
+from remit.sts.returning import RecordControl, Returning
+from remit.sts.revocation import RevocationList
 
 TOKEN_PATH: Final = "/oauth2/token"
+INTROSPECTION_PATH: Final = "/oauth2/introspect"
+REVOCATION_PATH: Final = "/oauth2/revoke"
 JWKS_PATH: Final = "/oauth2/jwks"
 
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 §5.1
@@ -35,7 +41,11 @@ _JWKS_CACHE: Final = {"Cache-Control": "public, max-age=300"}
 _BODY_SECONDS: Final = 10.0
 _LOG: Final = logging.getLogger(__name__)
 
+_AUTH_METHODS: Final = (oauth.CLIENT_SECRET_BASIC, oauth.CLIENT_SECRET_POST, oauth.PRIVATE_KEY_JWT)
+
 Handler = Callable[[Request], Awaitable[Response]]
+#: What an endpoint does with the form of an authenticated client. Raises leaves of ``GrantError``.
+Answer = Callable[[Client, Form], Awaitable[Mapping[str, Any]]]
 
 
 class RequestTooLarge(InvalidRequest):
@@ -50,12 +60,27 @@ class RequestTooSlow(InvalidRequest):
     status = 408
 
 
-def routes(sts: SecurityTokenService, clock: Clock) -> list[Route]:
-    """All routes of the token service, at the paths that its issuer's own path asks for."""
+def routes(
+    sts: SecurityTokenService,
+    clock: Clock,
+    revocations: RevocationList | None = None,
+    record: RecordControl | None = None,
+) -> list[Route]:
+    """All routes of the token service, at the paths that its issuer's own path asks for.
+
+    Clients can revoke their tokens where there is a list of ``revocations``; ``record`` tells the trail.
+    """
     path = urlsplit(sts.issuer).path.rstrip("/")
-    metadata = metadata_document(sts.issuer, sts.clients)
-    audiences = frozenset({sts.issuer, metadata["token_endpoint"]})
-    token = _TokenEndpoint(sts, ClientAuthenticator(sts.clients, audiences, clock))
+    metadata = metadata_document(sts.issuer, sts.clients, revocation=revocations is not None)
+    endpoints = {name: metadata[name] for name in metadata if name.endswith("_endpoint")}
+    clients = ClientAuthenticator(sts.clients, frozenset({sts.issuer, *endpoints.values()}), clock)
+    issued = IssuedTokens(sts.issuer, sts.keys, clock)
+    answers: dict[str, Answer] = {
+        TOKEN_PATH: sts.grant,
+        INTROSPECTION_PATH: Introspection(issued, sts.revocations).answer,
+    }
+    if revocations is not None:
+        answers[REVOCATION_PATH] = Returning(issued, revocations, record).answer
     document = _Document(lambda: metadata, _NO_STORE)
     well_known = {
         oauth.WELL_KNOWN_AUTHORIZATION_SERVER + path,  # RFC 8414 §3.1
@@ -63,51 +88,52 @@ def routes(sts: SecurityTokenService, clock: Clock) -> list[Route]:
         path + oauth.WELL_KNOWN_OPENID_CONFIGURATION,  # OpenID Connect Discovery §4, for older clients
     }
     return [
-        Route(path + TOKEN_PATH, _Only(("POST",), token), include_in_schema=False),
+        *(Route(path + place, _Only(("POST",), _FormEndpoint(clients, answer))) for place, answer in answers.items()),
         Route(path + JWKS_PATH, _Only(("GET", "HEAD"), _Document(sts.keys.jwks, _JWKS_CACHE))),
         *(Route(place, _Only(("GET", "HEAD"), document)) for place in sorted(well_known)),
     ]
 
 
-def metadata_document(issuer: str, clients: Mapping[str, Client]) -> dict[str, Any]:
-    """RFC 8414 §2."""
+def metadata_document(issuer: str, clients: Mapping[str, Client], *, revocation: bool = False) -> dict[str, Any]:
+    """RFC 8414 §2. ``revocation``: clients can revoke their tokens here."""
     base = issuer.rstrip("/")
     scopes = {scope for client in clients.values() for rule in client.targets for scope in rule.scopes}
-    return {
+    served = {"token": TOKEN_PATH, "introspection": INTROSPECTION_PATH}
+    if revocation:
+        served["revocation"] = REVOCATION_PATH
+    document: dict[str, Any] = {
         "issuer": issuer,
-        "token_endpoint": base + TOKEN_PATH,
         "jwks_uri": base + JWKS_PATH,
         "grant_types_supported": [oauth.GRANT_CLIENT_CREDENTIALS, oauth.GRANT_TOKEN_EXCHANGE],
         "response_types_supported": [],  # REQUIRED, though there is no authorization endpoint
-        "token_endpoint_auth_methods_supported": [
-            oauth.CLIENT_SECRET_BASIC,
-            oauth.CLIENT_SECRET_POST,
-            oauth.PRIVATE_KEY_JWT,
-        ],
-        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "scopes_supported": sorted(scopes),
     }
+    for name, path in served.items():
+        document[f"{name}_endpoint"] = base + path
+        document[f"{name}_endpoint_auth_methods_supported"] = list(_AUTH_METHODS)
+        document[f"{name}_endpoint_auth_signing_alg_values_supported"] = list(ASSERTION_ALGORITHMS)
+    return document
 
 
-class _TokenEndpoint:
-    """RFC 6749 §3.2: form in, JSON out, whatever happens."""
+class _FormEndpoint:
+    """An authenticated client's form in, JSON out, whatever happens (RFC 6749 §3.2)."""
 
-    def __init__(self, sts: SecurityTokenService, clients: ClientAuthenticator) -> None:
-        self._sts = sts
+    def __init__(self, clients: ClientAuthenticator, answer: Answer) -> None:
         self._clients = clients
+        self._answer = answer
 
     async def __call__(self, request: Request) -> Response:
         try:
             form = await _read(request)
             client = await self._clients.authenticate(request.headers.getlist("authorization"), form)
-            return _json(await self._sts.grant(client, form), _NO_STORE)
+            return _json(await self._answer(client, form), _NO_STORE)
         except GrantError as error:
-            _LOG.info("token request refused: %s: %s (%s)", error.code, error.message, error.detail)
+            _LOG.info("%s refused: %s: %s (%s)", request.url.path, error.code, error.message, error.detail)
             return _refusal(error)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         except Exception as error:  # noqa: BLE001  the top of the request: nothing inner may show
-            _LOG.error("token request failed: %s", _where(error))
+            _LOG.error("%s failed: %s", request.url.path, _where(error))
             return _json({"error": "server_error"}, _NO_STORE, status=500)
 
 

@@ -7,7 +7,7 @@ so the endpoint and a caller in this process use the same code.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -44,6 +44,7 @@ from remit.sts.form import Form, single
 from remit.sts.keys import KeyRing
 from remit.sts.minting import Grant, access_token_claims, sign
 from remit.sts.parameters import ExchangeParameters, read_scopes, read_targets
+from remit.sts.revocation import NothingRevoked, Revocations
 from remit.sts.subject import MAX_TOKEN_BYTES, Subject, SubjectIssuer, SubjectTokens
 from remit.sts.watch import NOBODY, Watch
 from remit.tokens.jwks import LiveKeys
@@ -69,8 +70,8 @@ class SecurityTokenService:
         self.issuer = issuer
         self.keys = keys
         self.clients = Clients(clients)
-        #: Whether a subject or actor token has been revoked; asked at every exchange.
-        self.revoked: Callable[[VerifiedToken], bool] = _never
+        #: Whether a client, a subject token or an actor token has been revoked; asked every time.
+        self.revocations: Revocations = NothingRevoked()
         self._clock = clock
         own = TrustedIssuer(issuer, frozenset({keys.signing_key.algorithm}), LiveKeys(keys.jwks))
         self._subjects = SubjectTokens(own, subject_issuers)
@@ -96,6 +97,7 @@ class SecurityTokenService:
             raise UnsupportedGrantType("only client_credentials and token-exchange are served here")
         if grant_type not in client.grants:
             raise UnauthorizedClient("this client may not use this grant")
+        self._check_client(client)
         watch.asked(grant_type)
         if grant_type == oauth.GRANT_TOKEN_EXCHANGE:
             return await self._exchange(client, ExchangeParameters.from_form(form), watch)
@@ -188,19 +190,27 @@ class SecurityTokenService:
     async def _subject(self, token: UnverifiedToken, client: Client, now: float) -> Subject:
         with _refusals_of("subject_token"):
             subject = await self._subjects.read(token, client.accepted_audiences, now=now)
-        self._check_usable("subject_token", subject.token)
+            self._check_usable("subject_token", subject.token, subject.parties.principal.sub)
         return subject
 
     async def _actor(self, token: UnverifiedToken, subject: Subject, client: Client, now: float) -> VerifiedToken:
         with _refusals_of("actor_token"):
             actor = await self._actors.verify(token, Expectation(frozenset({self.issuer})), now=now)
-        self._check_usable("actor_token", actor)
+            self._check_usable("actor_token", actor)
         check_actor_token(actor, subject.token, client)
         return actor
 
-    def _check_usable(self, parameter: str, token: VerifiedToken) -> None:
+    def _check_client(self, client: Client) -> None:
+        try:
+            revoked = self.revocations.is_actor_revoked(client.client_id)
+        except KeysUnavailable as error:
+            raise GrantUnavailable("no token can be issued now", detail=error.message) from error
+        if revoked:
+            raise UnauthorizedClient("this client has been revoked")
+
+    def _check_usable(self, parameter: str, token: VerifiedToken, principal: str = "") -> None:
         check_bearer(token, parameter)
-        if self.revoked(token):
+        if self.revocations.is_revoked(token, principal):
             raise InvalidRequest(f"{parameter} is not acceptable: revoked")
 
 
@@ -213,10 +223,6 @@ def _refusals_of(parameter: str) -> Iterator[None]:
         raise InvalidRequest(f"{parameter} is not acceptable: {error.code}", detail=error.message) from error
     except KeysUnavailable as error:
         raise GrantUnavailable(f"{parameter} cannot be verified now", detail=error.message) from error
-
-
-def _never(_: VerifiedToken) -> bool:
-    return False
 
 
 def random_id() -> str:

@@ -101,7 +101,7 @@ class KeyRing:
 
     def _look(self) -> None:
         monotonic = self._clock.monotonic()
-        if monotonic - self._looked_at < _LOOK_SECONDS:
+        if 0 <= monotonic - self._looked_at < _LOOK_SECONDS:
             return
         self._looked_at = monotonic
         try:
