@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from remit.cli import audit, call, check, config, demo, init, serve, token
+from remit.cli import audit, call, check, config, demo, init, keys, revoke, serve, token
 from remit.cli.common import Exit, Global, exit_code
 from remit.errors import RemitError
 
@@ -26,6 +26,8 @@ app.command("call")(call.call)
 app.command("check")(check.check)
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")
+app.add_typer(keys.app, name="keys")
+app.add_typer(revoke.app, name="revoke")
 app.add_typer(config.app, name="config")
 
 

@@ -34,7 +34,7 @@ def _secure_url(value: str) -> str:
 
 Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=86_400)]
 WholeSeconds = Annotated[int, BeforeValidator(_duration), Field(gt=0, le=86_400)]
-Days = Annotated[int, BeforeValidator(_duration), Field(ge=3600, le=366 * 86_400)]
+Days = Annotated[int, BeforeValidator(_duration), Field(gt=0, le=366 * 86_400)]
 #: Compared byte for byte everywhere (RFC 8414 §3.3), so it stays the text it is.
 Url = Annotated[str, AfterValidator(_secure_url)]
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:/@-]+$")]
