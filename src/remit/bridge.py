@@ -18,7 +18,7 @@ import os
 import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from remit.audit.trail import Record, Trail
@@ -120,6 +120,10 @@ class Bridge:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
+    def identifying(self, subjects: SubjectIdentifier) -> Bridge:
+        """The same path with another identifier: for a door that goes by names of its own."""
+        return Bridge(replace(self._parts, subjects=subjects))
+
     async def call(self, call: ToolCall, watch: Watch = _NOBODY) -> CallResult:
         """Make one call. Raises leaves of ``RemitError``, each with ``call_id`` set, and nothing else."""
         async with self._recorded(call) as record:
@@ -144,17 +148,20 @@ class Bridge:
 
     @asynccontextmanager
     async def delegated(
-        self, call: ToolCall, operation: Operation
+        self, call: ToolCall, operation: Operation | None
     ) -> AsyncIterator[tuple[DelegatedToken | None, Record]]:
         """Steps 1 to 5 for a door that carries the traffic itself, and 7 when the block ends.
 
-        ``call.name`` and ``call.arguments`` say what is asked for, ``operation`` what policy is asked about. The
-        door tells the record what came of it. Raises as ``call`` does.
+        ``call.name`` and ``call.arguments`` say what is asked for, ``operation`` what policy is asked about; none:
+        there is nothing of that name, which is recorded and refused like what is hidden. The door tells the record
+        what came of it. Raises as ``call`` does.
         """
         async with self._recorded(call) as record:
             caller, acting = await self._identify(call.token)  # 1
             record.identified(caller.principal, acting)
-            record.found(operation)  # 2 was the door's
+            if operation is None:  # 2 was the door's
+                raise ToolUnknown("there is nothing of that name")
+            record.found(operation)
             token = await self._delegate(call, caller, acting, operation, record, _NOBODY)  # 3 4 5
             yield token, record
 

@@ -19,10 +19,12 @@
     │       ActorRevoked     the operator switched the agent runner off
     │       ScopeInsufficient  403 with a challenge
     ├── ToolError            ToolUnknown, ToolHidden (a protocol error) · ArgumentsInvalid · RequestUnusable
+    │                        RequestTooLarge · RequestTimeout (the gateway: 413, 408)
     ├── ExchangeError        asking the token service
     │       ExchangeRefused · ExchangeUnavailable · ExchangeInvalid · DelegationMismatch
     ├── DownstreamError      calling the API
     │       DownstreamRefused (4xx) · DownstreamFailed (5xx) · DownstreamUnavailable · ResponseUnusable
+    │       DownstreamTimeout (a kind of DownstreamUnavailable)
     ├── GrantError           what the own token endpoint answers (RFC 6749 §5.2, RFC 8693 §2.2.2)
     │       InvalidRequest · InvalidClient · InvalidGrant · UnauthorizedClient
     │       UnsupportedGrantType · InvalidScope · InvalidTarget · GrantUnavailable (503)
@@ -270,6 +272,18 @@ class RequestUnusable(ToolError):
     code = "invalid_arguments"
 
 
+class RequestTooLarge(ToolError):
+    """The request's body is longer than its route takes."""
+
+    code = "request_too_large"
+
+
+class RequestTimeout(ToolError):
+    """The client sent nothing, or took nothing, for too long."""
+
+    code = "request_timeout"
+
+
 # ── exchange ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -340,6 +354,12 @@ class DownstreamUnavailable(DownstreamError):
     """The API could not be reached or was too slow; may have acted all the same."""
 
     code = "downstream_unavailable"
+
+
+class DownstreamTimeout(DownstreamUnavailable):
+    """The API was too slow; may have acted all the same."""
+
+    code = "downstream_timeout"
 
 
 class ResponseUnusable(DownstreamError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
 from typing import Any, Final, TypeAlias
@@ -73,6 +73,72 @@ async def send_bounded(client: httpx.AsyncClient, request: httpx.Request, *, sec
             await response.aclose()
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request to pass on: URL and headers leave as they are. ``body`` flows as it comes; ``None``: there is none."""
+
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    body: AsyncIterator[bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An answer whose body flows as it comes, encoded as it was sent."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: AsyncIterator[bytes]
+
+
+class PeerUnreachable(Exception):
+    """No connection came about: nothing was sent."""
+
+
+class PeerBroke(Exception):
+    """The connection broke off, or what came is not HTTP."""
+
+
+@asynccontextmanager
+async def streamed(client: httpx.AsyncClient, outgoing: Outgoing, *, connect: float = 5.0) -> AsyncIterator[Incoming]:
+    """Send, and answer as soon as the headers are there. Leaving the block before the end closes the connection.
+
+    Only the time to connect is bounded here (seconds). Raises ``PeerUnreachable`` or ``PeerBroke``; what ``body``
+    raises comes as ``PeerBroke``.
+    """
+    request = httpx.Request(
+        outgoing.method,
+        outgoing.url,
+        headers=[(name.encode("ascii"), value.encode()) for name, value in outgoing.headers],
+        content=outgoing.body,
+        extensions={"timeout": {"connect": connect, "pool": connect}},
+    )
+    if str(request.url) != outgoing.url:
+        raise ValueError("httpx would send another URL")
+    with _peer_errors():
+        response = await client.send(request, stream=True)
+    try:
+        yield Incoming(response.status_code, response.headers.raw, _raw_parts(response))
+    finally:
+        await response.aclose()
+
+
+async def _raw_parts(response: httpx.Response) -> AsyncIterator[bytes]:
+    with _peer_errors():
+        async for part in response.aiter_raw():
+            yield part
+
+
+@contextmanager
+def _peer_errors() -> Iterator[None]:
+    try:
+        yield
+    except httpx.HTTPError as error:
+        kind = PeerUnreachable if nothing_was_sent(error) else PeerBroke
+        raise kind(str(error)) from error
+
+
 def nothing_was_sent(error: httpx.HTTPError) -> bool:
     """Whether no connection came about, so that even a request that may act only once may be sent again."""
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
@@ -85,11 +151,15 @@ class _NoCookies(CookieJar):
         """Pass over ``Set-Cookie``."""
 
 
-class _Transport(AiohttpTransport):
-    """The aiohttp transport with three things put right for credentials.
+#: What aiohttp would add by itself where a request has none.
+_AUTO_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
-    The URL leaves byte for byte (the parent has it normalised, which decodes ``%3B`` and ``%2C``), the session
-    keeps no cookies either, and each fault becomes the httpx error that tells whether anything can have been sent:
+
+class _Transport(AiohttpTransport):
+    """The aiohttp transport with four things put right for credentials.
+
+    The URL leaves byte for byte (the parent has it normalised, which decodes ``%3B`` and ``%2C``), and so do the
+    headers, with none added; the session keeps no cookies either; and each fault becomes the httpx error that tells whether anything can have been sent:
     ``ConnectError`` and ``ConnectTimeout`` before, every other one after.
     """
 
@@ -106,14 +176,16 @@ class _Transport(AiohttpTransport):
         """Send, and answer as soon as the headers are there."""
         if not isinstance(self.client, aiohttp.ClientSession):
             self.client = self.get_client()
-        content = await request.aread()
+        whole = isinstance(request.stream, httpx.ByteStream)
+        content: Any = (await request.aread() or None) if whole else request.stream
         timeout = request.extensions.get("timeout", {})
         with _httpx_errors():
             answer = await self.client.request(
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=request.headers.multi_items(),
-                data=content or None,
+                data=content,
+                skip_auto_headers=_AUTO_HEADERS,
                 allow_redirects=False,
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(
@@ -136,7 +208,7 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Give the connection back, or close it where the body was not read to its end."""
-        self._answer.release()
+        self._answer.close()
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from remit.audit.seen import DecisionSeen, RequestSeen, TokenSeen, WantedSeen
+from remit.audit.seen import DecisionSeen, RequestSeen, TokenSeen, TrafficSeen, WantedSeen
 from remit.errors import AuthenticationError, AuthorizationError, InternalError, RemitError, ToolError, ToolHidden
 from remit.principal import ActingParty, DelegationChain, Principal
 
@@ -166,7 +166,7 @@ def of_token(token: TokenSeen, parent_jti: str) -> Facts:
     }
 
 
-def of_request(request: RequestSeen, path_template: str) -> Facts:
+def of_request(request: RequestSeen | TrafficSeen, path_template: str) -> Facts:
     """Where the call went: the path as the tool's file has it, because the real one holds arguments."""
     parts = urlsplit(request.url)
     host = parts.netloc.rpartition("@")[2]

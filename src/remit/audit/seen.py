@@ -197,6 +197,40 @@ class ResponseSeen(Protocol):
         ...
 
 
+class TrafficSeen(Protocol):
+    """What the trail sees of a request and its answer that a door passed on part by part."""
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """The whole URL, of which the trail has the host."""
+        ...
+
+    @property
+    def template(self) -> str:
+        """The path as the route has it."""
+        ...
+
+    @property
+    def status(self) -> int:
+        """The HTTP status, 0 where no answer came."""
+        ...
+
+    @property
+    def sent(self) -> int:
+        """Bytes of the request's body."""
+        ...
+
+    @property
+    def received(self) -> int:
+        """Bytes of the answer's body."""
+        ...
+
+
 class ResultSeen(Protocol):
     """What the trail sees of a shaped result; only digest and size."""
 

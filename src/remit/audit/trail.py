@@ -27,7 +27,16 @@ from ulid import ULID
 
 from remit.audit import event
 from remit.audit.event import Facts, Kind
-from remit.audit.seen import DecisionSeen, RequestSeen, ResponseSeen, ResultSeen, TokenSeen, ToolSeen, WantedSeen
+from remit.audit.seen import (
+    DecisionSeen,
+    RequestSeen,
+    ResponseSeen,
+    ResultSeen,
+    TokenSeen,
+    ToolSeen,
+    TrafficSeen,
+    WantedSeen,
+)
 from remit.audit.store import Store
 from remit.clock import Clock
 from remit.errors import AuditError
@@ -144,6 +153,25 @@ class Record:
             "status": response.status,
             "bytes": len(response.body),
             "duration_us": self._durations["call_us"],
+        }
+
+    def passed_on(self, traffic: TrafficSeen) -> None:
+        """What a door passed on to the API and back, whole or as far as it came. The bytes are those of the bodies."""
+        self._mark("call_us")
+        self._outcome["downstream"] = {
+            **event.of_request(traffic, traffic.template),
+            "status": traffic.status,
+            "bytes": traffic.received,
+            "request_bytes": traffic.sent,
+            "duration_us": self._durations["call_us"],
+        }
+
+    def handed_over(self, method: str, template: str) -> None:
+        """The token went to a proxy that carries the traffic itself: what the API answers is not seen here."""
+        self._outcome["downstream"] = {
+            "method": event.text(method),
+            "path": event.text(template),
+            "carried_by": "proxy",
         }
 
     def answered(self, result: ResultSeen) -> None:
