@@ -42,7 +42,15 @@ class _Server(uvicorn.Server):
 
     def __init__(self, app: Any) -> None:
         super().__init__(
-            uvicorn.Config(app, log_level="critical", access_log=False, server_header=False, ws="none", lifespan="auto")
+            uvicorn.Config(
+                app,
+                log_level="critical",
+                access_log=False,
+                server_header=False,
+                ws="none",
+                lifespan="auto",
+                proxy_headers=False,
+            )
         )
         self.ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None

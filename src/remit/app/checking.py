@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from remit.app import registry
+from remit.app import gateway, registry
 from remit.catalog.loader import load_catalog
 from remit.clock import SystemClock
 from remit.errors import DefinitionInvalid, SettingsInvalid, SetupError
@@ -36,7 +36,7 @@ def check_all(config: Path | None) -> Checked:
     except SettingsInvalid as error:
         return Checked((), error.problems)
     facts, problems = ["settings ok"], []
-    for part in (_tools, _policy, _clients, _keys):
+    for part in (_tools, _policy, _clients, _gateway, _keys):
         fact, found = part(settings)
         facts += [fact] if fact else []
         problems += found
@@ -67,6 +67,11 @@ def _clients(settings: Settings) -> _Found:
         return f"{len(registry.clients(settings))} clients ok"
 
     return _trying(check)
+
+
+def _gateway(settings: Settings) -> _Found:
+    routes = settings.gateway.routes
+    return f"{len(routes)} routes ok" if routes else "", list(gateway.problems(settings))
 
 
 def _keys(settings: Settings) -> _Found:

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from remit.app.gateway import Gateway
 from remit.app.wiring import App, running, subject_token_source
 from remit.clock import SystemClock
 from remit.doors.mcp.http import HttpDoor, McpHttpSettings
@@ -58,7 +59,10 @@ async def stdio(settings: Settings, as_user: str | None = None) -> None:
 
 
 def http_app(app: App) -> Starlette:
-    """Every HTTP door in one application: ``/mcp``, ``/oauth2/*``, ``/.well-known/*``, ``/healthz``, ``/readyz``."""
+    """Every HTTP door in one application: ``/mcp``, ``/oauth2/*``, ``/.well-known/*``, ``/healthz``, ``/readyz``.
+
+    What none of them serves is the gateway's, where there is one.
+    """
     settings = app.settings
     door = HttpDoor(
         app.bridge,
@@ -73,15 +77,20 @@ def http_app(app: App) -> Starlette:
         SystemClock(),
     )
 
+    gateway = Gateway(app)
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with door.running():
+        async with door.running(), gateway:
             yield
 
     app.on_tools_changed(door.notify_tools_changed)
     app.on_stopping(door.end_streams)
     token_service = sts_routes(app.sts, app.clock, app.revocations, app.trail.control) if app.sts else []
-    return Starlette(routes=[*door.routes, *token_service, *_health(app)], lifespan=lifespan)
+    served = Starlette(routes=[*door.routes, *token_service, *_health(app), *gateway.routes], lifespan=lifespan)
+    if gateway.door is not None:
+        served.router.default = gateway.door
+    return served
 
 
 def _health(app: App) -> list[Route]:
@@ -151,6 +160,8 @@ async def served(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
         "timeout_graceful_shutdown": GRACE_SECONDS,
         # The SDK streams answers; a browser page is nobody's client here.
         "ws": "none",
+        # Whoever connects is the peer, whatever X-Forwarded-For says; the gateway's doors rely on it.
+        "proxy_headers": False,
     }
     server = _Server(uvicorn.Config(app, **options))
     task = asyncio.create_task(server.serve(sockets=[listener]))

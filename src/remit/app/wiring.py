@@ -73,6 +73,7 @@ class App:
     sts: SecurityTokenService | None
     revocations: RevocationList
     trail: Trail
+    gateway: Bridge = field(kw_only=True)
     _tools_changed: list[ToolsChanged] = field(default_factory=list)
     _stopping: list[Callable[[], None]] = field(default_factory=list)
 
@@ -149,7 +150,7 @@ async def running(settings: Settings, *, agent: str = "", clock: Clock | None = 
         policy = RegoEngine(load_policy(settings.policy), clock)
         bridge = Bridge(
             Parts(
-                subjects=_subjects(settings, verifier, clock, revocations),
+                subjects=_subjects(settings, verifier, clock, revocations, settings.mcp_audiences),
                 actors=_actors(settings, service, service_verifier, clock, revocations),
                 tools=tools,
                 policy=policy,
@@ -160,7 +161,9 @@ async def running(settings: Settings, *, agent: str = "", clock: Clock | None = 
                 scopes_within_subject=settings.exchange.scopes_within_subject,
             )
         )
-        yield App(settings, bridge, tools, policy, store, clock, sts, revocations, trail)
+        subjects = _subjects(settings, verifier, clock, revocations, settings.gateway_audiences)
+        gateway = bridge.identifying(subjects)
+        yield App(settings, bridge, tools, policy, store, clock, sts, revocations, trail, gateway=gateway)
 
 
 def subject_token_source(app: App, as_user: str | None = None) -> SubjectTokenSource:
@@ -269,10 +272,13 @@ def _service_verifier(settings: Settings, sts: SecurityTokenService | None, http
 
 
 def _subjects(
-    settings: Settings, verifier: TokenVerifier, clock: Clock, revocations: RevocationList
+    settings: Settings,
+    verifier: TokenVerifier,
+    clock: Clock,
+    revocations: RevocationList,
+    audiences: tuple[str, ...],
 ) -> SubjectIdentifier:
-    audiences = frozenset(settings.identity.audiences) or frozenset({settings.mcp_resource})
-    expect = Expectation(audiences, typ=frozenset(settings.identity.typ), leeway=settings.identity.leeway)
+    expect = Expectation(frozenset(audiences), typ=frozenset(settings.identity.typ), leeway=settings.identity.leeway)
     names = {item.issuer: ClaimNames(**item.claims.model_dump()) for item in settings.identity.issuers}
     return SubjectIdentifier(verifier, expect, clock, names, revocations.check)
 

@@ -195,6 +195,11 @@ class Settings(BaseSettings):
         return self.identity.audiences[0] if self.identity.audiences else f"{self.base_url}/mcp"
 
     @property
+    def mcp_audiences(self) -> tuple[str, ...]:
+        """The names the MCP door goes by."""
+        return self.identity.audiences or (self.mcp_resource,)
+
+    @property
     def gateway_audiences(self) -> tuple[str, ...]:
         """The names the gateway goes by; callers' tokens must be for one of them."""
         return self.gateway.audiences or (f"{self.base_url}/gateway",)

@@ -1,0 +1,216 @@
+"""The gateway of a sample workspace on real sockets, in front of an API of the test's own.
+
+::
+
+    async with gateway(tmp_path, api=app) as gate:
+        answer = await gate.request("GET", "/orders/1")
+
+Routes: ``orders`` (``/orders``, for ``orders-api``), ``payments`` (``/payments``, for ``payments-api``) and
+``hidden`` (``/hidden``), which policy hides from everybody. All lead to the one API, or to ``upstream``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from remit.app import registry
+from remit.app.serving import http_app
+from remit.app.wiring import App, running
+from remit.audit.store.reader import Call, open_reader
+from remit.settings import load_settings
+from remit.sts.users import mint_subject_token
+from support.company import Document, edit_settings
+from support.company import make_workspace as company_workspace
+from support.issuer import claims_of
+from support.servers import Listener, serving
+
+#: Scopes of the routes' tokens, by route.
+SCOPES = {"orders": "orders:read", "payments": "payments:read", "hidden": "orders:read"}
+
+
+@dataclass
+class Gateway:
+    """A running gateway. ``api_url`` is where its routes lead."""
+
+    app: App
+    url: str
+    api_url: str
+    folder: Path
+    http: httpx.AsyncClient
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def token(self, user: str = "alice", **changes: Any) -> str:
+        """A development user's token for the gateway."""
+        return mint(self.app, user, **changes)
+
+    async def request(self, method: str, path: str, *, user: str = "alice", **options: Any) -> httpx.Response:
+        """A request with that user's token."""
+        headers = {"Authorization": f"Bearer {self.token(user)}", **options.pop("headers", {})}
+        return await self.http.request(method, path, headers=headers, **options)
+
+    @asynccontextmanager
+    async def stream(self, method: str, path: str, **options: Any) -> AsyncIterator[httpx.Response]:
+        headers = {"Authorization": f"Bearer {self.token()}", **options.pop("headers", {})}
+        async with self.http.stream(method, path, headers=headers, **options) as answer:
+            yield answer
+
+    async def raw(self, *lines: str, body: bytes = b"", token: str | None = "") -> bytes:
+        """Send these header lines (the token's is added) and this body as they are; the whole answer."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        bearer = [] if token is None else [f"Authorization: Bearer {token or self.token()}"]
+        writer.write("\r\n".join([*lines, *bearer, "Connection: close", "", ""]).encode("latin-1") + body)
+        try:
+            async with asyncio.timeout(10):
+                return await reader.read()
+        finally:
+            writer.close()
+
+    def calls(self) -> list[Call]:
+        """What the trail holds, oldest first."""
+        with open_reader(self.folder / ".remit" / "audit.db") as trail:
+            return list(reversed(trail.calls("")))
+
+    def facts(self, audit_id: str) -> dict[str, Any]:
+        """What the trail knows of one call."""
+        with open_reader(self.folder / ".remit" / "audit.db") as trail:
+            (call,) = trail.calls(audit_id)
+        return dict(call.facts)
+
+    async def outcome(self, name: str) -> dict[str, Any]:
+        """The facts of the last call of a route, once its outcome is written."""
+        async with asyncio.timeout(10):
+            while True:
+                with open_reader(self.folder / ".remit" / "audit.db") as trail:
+                    records = trail.after(0, limit=100_000)
+                ended = [record for record in records if record.facts["kind"] == "outcome"]
+                named = {record.call_id for record in records if record.facts.get("tool", {}).get("name") == name}
+                if found := [record.call_id for record in ended if record.call_id in named]:
+                    return self.facts(found[-1])
+                await asyncio.sleep(0.01)  # the outcome is written after the connection has ended
+
+
+def mint(app: App, user: str = "alice", **changes: Any) -> str:
+    """A development user's token for the gateway."""
+    assert app.sts is not None
+    values = {"audience": app.settings.gateway_audiences[0], "client_id": "frontend", "lifetime": 3600, **changes}
+    person = registry.development_user(app.settings, user)
+    return mint_subject_token(app.sts, person, now=app.clock.now(), **values).reveal()
+
+
+def make_workspace(
+    folder: Path, listener: Listener, upstream: str, change: Callable[[Document], None] | None = None
+) -> Path:
+    """A workspace whose gateway listens there and whose routes lead to ``upstream``; its settings file."""
+    workspace = company_workspace(folder, (listener, Listener(), Listener()))
+    policy = folder / "policy"
+    data = json.loads((policy / "data.json").read_text("utf-8"))
+    data["roles"]["support-lead"].append({"server": "hidden", "effects": ["read", "write"]})
+    data["agents"]["frontend"] = {}
+    (policy / "data.json").write_text(json.dumps(data), "utf-8")
+    with (policy / "authz.rego").open("a", encoding="utf-8") as rego:
+        rego.write('\ndenials contains {"code": "hidden", "message": "", "audience": "admin"} if {\n')
+        rego.write('\t"hidden" in input.resource.properties.tags\n}\n')
+
+    def add_gateway(document: Document) -> None:
+        document["gateway"] = {"routes": [_route(name, upstream) for name in SCOPES]}
+        runner = document["sts"]["clients"]["agent-runner"]
+        runner["subject_audiences"].append(f"{listener.url}/gateway")
+        if change is not None:
+            change(document)
+
+    edit_settings(workspace.config, add_gateway)
+    return workspace.config
+
+
+def _route(name: str, upstream: str) -> Document:
+    audience = "payments-api" if name == "payments" else "orders-api"
+    route: Document = {
+        "name": name,
+        "prefix": f"/{name}",
+        "upstream": upstream,
+        "audience": audience,
+        "scopes": [SCOPES[name]],
+        "tags": ["hidden"] if name == "hidden" else [],
+    }
+    return route
+
+
+@asynccontextmanager
+async def gateway(
+    folder: Path, *, api: Any = None, upstream: str = "", change: Callable[[Document], None] | None = None
+) -> AsyncIterator[Gateway]:
+    """Everything runs in this event loop while the block does. ``api``: an ASGI application for the routes."""
+    listener, backend = Listener(), Listener()
+    settings = load_settings(make_workspace(folder, listener, upstream or backend.url, change))
+    async with (
+        running(settings) as app,
+        serving(http_app(app), listener) as url,
+        serving(api or echo, backend) as api_url,
+        httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as http,
+    ):
+        yield Gateway(app, url, upstream or api_url, folder, http)
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with what it got: method, raw path, query, header fields, size of the body."""
+    if scope["type"] == "lifespan":
+        return
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    seen = {
+        "method": scope["method"],
+        "path": scope["raw_path"].decode("latin-1"),
+        "query": scope["query_string"].decode("latin-1"),
+        "headers": [[name.decode("latin-1"), _shown(name, value)] for name, value in scope["headers"]],
+        "size": size,
+    }
+    body = json.dumps(seen).encode()
+    fields = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+@dataclass
+class Scripted:
+    """An ASGI application that answers as it is told, and keeps what it got."""
+
+    status: int = 200
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    body: bytes = b"{}"
+    seen: list[dict[str, Any]] = field(default_factory=list)
+    handle: Callable[[Any, Any, Any], Awaitable[None]] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            return
+        self.seen.append(dict(scope))
+        if self.handle is not None:
+            await self.handle(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": self.status, "headers": list(self.headers)})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def _shown(name: bytes, value: bytes) -> str:
+    """Of a token its claims, because the gateway withholds an answer that repeats the token itself."""
+    if name == b"authorization" and value.startswith(b"Bearer "):
+        return json.dumps(claims_of(value.decode()[7:]))
+    return value.decode("latin-1")
+
+
+def values(seen: dict[str, Any], name: str) -> list[str]:
+    """The values of a field in what ``echo`` answered."""
+    return [value for key, value in seen["headers"] if key == name]
