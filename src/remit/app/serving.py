@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -29,6 +30,7 @@ from remit.sts.endpoints import routes as sts_routes
 
 log = structlog.get_logger("remit")
 
+_ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
 #: How long requests under way may take to end once the server is asked to stop.
 GRACE_SECONDS: Final = 10
 
@@ -119,10 +121,12 @@ class _Server(uvicorn.Server):
 @contextmanager
 def listening(address: str) -> Iterator[socket.socket]:
     """A listening socket for ``HOST:PORT``. Raises ``SettingsInvalid`` where the address cannot be had."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
+    if not (match := _ADDRESS.fullmatch(address)):  # an option has not passed the settings' own check
+        raise SettingsInvalid(
+            f'"{address}" is not HOST:PORT', where="listen", hint="for example 127.0.0.1:8700 or [::1]:8700"
+        )
     try:
-        listener = _listener(host, int(port))
+        listener = _listener(match[1].strip("[]"), int(match[2]))
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SettingsInvalid(
