@@ -11,7 +11,7 @@ from remit import oauth
 from remit.credential import Credential
 from remit.errors import GrantError, InvalidClient, InvalidRequest, SettingsInvalid
 from remit.sts.client_authentication import ClientAuthenticator
-from remit.sts.clients import Client, TargetRule
+from remit.sts.clients import Client, Clients, TargetRule
 from support.clock import FakeClock
 from support.issuer import RS256, FakeIssuer
 
@@ -223,3 +223,27 @@ def test_a_short_secret_is_not_taken() -> None:
 def test_a_registration_that_means_nothing_is_refused(make: Any) -> None:
     with pytest.raises(SettingsInvalid):
         make()
+
+
+def test_a_client_whose_keys_were_replaced_proves_itself_with_the_new_ones_alone() -> None:
+    other = FakeIssuer(issuer="keyed", audience=ISSUER, name="other")
+    clients = Clients(CLIENTS)
+    by = ClientAuthenticator(clients, frozenset({ISSUER}), FakeClock())
+    assert authenticate(by=by, **assertion()) == "keyed"
+    clients.replace({"keyed": Client("keyed", jwks=other.jwks())})
+    with pytest.raises(InvalidClient):
+        authenticate(by=by, **assertion())
+    with pytest.raises(InvalidClient):
+        authenticate(basic("plain", SECRET), by=by)
+    new = other.mint(header={"typ": "JWT"}, sub="keyed")
+    assert authenticate(by=by, **{**assertion(), "client_assertion": new}) == "keyed"
+
+
+def test_an_assertion_is_used_once_even_when_the_clients_were_replaced_in_between() -> None:
+    clients = Clients(CLIENTS)
+    by = ClientAuthenticator(clients, frozenset({ISSUER}), FakeClock())
+    form = assertion()
+    assert authenticate(by=by, **form) == "keyed"
+    clients.replace(dict(CLIENTS))
+    with pytest.raises(InvalidClient, match="used before"):
+        authenticate(by=by, **form)

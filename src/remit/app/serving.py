@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp
 
 from remit.app.gateway import Gateway
 from remit.app.wiring import App, running, subject_token_source
+from remit.audit.issuance import Issuance
 from remit.clock import SystemClock
 from remit.doors.mcp.http import HttpDoor, McpHttpSettings
 from remit.doors.mcp.stdio import StdioDoor
@@ -88,7 +90,8 @@ def http_app(app: App) -> Starlette:
 
     app.on_tools_changed(door.notify_tools_changed)
     app.on_stopping(door.end_streams)
-    token_service = sts_routes(app.sts, app.clock, app.revocations, app.trail.control) if app.sts else []
+    issuance = partial(Issuance, app.store, app.clock)
+    token_service = sts_routes(app.sts, app.clock, app.revocations, app.trail.control, issuance) if app.sts else []
     served = Starlette(routes=[*door.routes, *token_service, *_health(app), *gateway.routes], lifespan=lifespan)
     if gateway.door is not None:
         served.router.default = gateway.door

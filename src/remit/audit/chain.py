@@ -86,6 +86,7 @@ class Report:
     intents: int = 0
     outcomes: int = 0
     controls: int = 0
+    issuances: int = 0
     unfinished: tuple[str, ...] = ()
     head: str = GENESIS.hash
     broken: Break | None = None
@@ -164,6 +165,7 @@ def verify(rows: Iterable[StoredRecord]) -> Report:
         intents=counts[Kind.INTENT],
         outcomes=counts[Kind.OUTCOME],
         controls=counts[Kind.CONTROL],
+        issuances=counts[Kind.ISSUED] + counts[Kind.REFUSED],
         unfinished=tuple(open_calls),
         head=end.hash,
         broken=broken,

@@ -8,6 +8,7 @@ One call leaves two records with one ``call_id``:
   the call was refused before an intent was due, the outcome carries all that was known by then.
 
 What an operator does to the installation (a key is replaced, a token revoked) leaves one record, the **control**.
+A request at the token endpoint leaves one too (``remit.audit.issuance``): **issued** or **refused**.
 
 An intent without an outcome means that the process ended in between: the API may or may not have been called.
 
@@ -49,6 +50,8 @@ class Kind(StrEnum):
     INTENT = "intent"
     OUTCOME = "outcome"
     CONTROL = "control"
+    ISSUED = "issued"
+    REFUSED = "refused"
 
 
 class Outcome(StrEnum):

@@ -83,6 +83,7 @@ def verify(context: typer.Context, as_json: Json = False) -> None:
         "intents": report.intents,
         "outcomes": report.outcomes,
         "controls": report.controls,
+        "issuances": report.issuances,
         "unfinished": list(report.unfinished),
         "head": report.head,
         **({"broken": broken} if broken else {}),

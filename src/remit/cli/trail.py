@@ -35,7 +35,7 @@ def print_line(out: Console, call: Call) -> None:
     parts = [
         (utc(_int(facts.get("time_ms")) / 1000), "dim"),
         (f"{outcome:<10}", _STYLES.get(outcome, "")),
-        (f"{plain(_at(facts, 'tool', 'name')):<16}", "bold"),
+        (f"{plain(_at(facts, 'tool', 'name') or _at(facts, 'grant', 'type')):<16}", "bold"),
         (chain_line(_parties(facts)) or "nobody identified", ""),
         (_why(facts), "yellow"),
         (call.call_id[:_ID_SHOWN], "dim"),
@@ -49,6 +49,8 @@ def print_call(out: Console, call: Call) -> None:
     print_line(out, call)
     facts = call.facts
     for group in (
+        "client",
+        "grant",
         "principal",
         "actor",
         "tool",
@@ -83,7 +85,8 @@ def print_report(out: Console, report: Report) -> None:
     """The verdict, and what unfinished calls mean."""
     verdict, style = ("verified", "bold green") if report.sound else ("BROKEN", "bold red")
     out.print(
-        f"{verdict}: {report.records} records, {report.intents} intents, {report.outcomes} outcomes, {report.controls} controls",
+        f"{verdict}: {report.records} records, {report.intents} intents, {report.outcomes} outcomes, {report.controls} controls, "
+        f"{report.issuances} issuances",
         style=style,
     )
     if report.broken is not None:

@@ -14,10 +14,12 @@ from typing import Final
 from remit import oauth
 from remit.clock import Clock
 from remit.credential import UnverifiedToken
-from remit.errors import InvalidClient, InvalidRequest, TokenInvalid
+from remit.errors import InvalidClient, InvalidRequest, IssuerUntrusted, TokenInvalid
 from remit.sts.clients import Client, check_secret
 from remit.sts.form import Form, decode, single
+from remit.tokens.checks import check_issuer
 from remit.tokens.jwks import StaticKeys
+from remit.tokens.parse import parse
 from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer, VerifiedToken
 
 _ALGORITHMS: Final = frozenset({"ES256", "RS256"})
@@ -33,7 +35,7 @@ ASSERTION_ALGORITHMS: Final = tuple(sorted(_ALGORITHMS))
 
 
 class ClientAuthenticator:
-    """Authenticates the clients in ``clients`` (by client id).
+    """Authenticates the clients in ``clients`` (by client id), as they are at each request.
 
     ``audiences``: what a client assertion may be for, the issuer first and foremost.
     """
@@ -42,12 +44,9 @@ class ClientAuthenticator:
         self._clients = clients
         self._clock = clock
         self._expect = Expectation(audiences, typ=_ASSERTION_TYP, required=_ASSERTION_CLAIMS, leeway=_LEEWAY)
-        issuers = [
-            TrustedIssuer(client.client_id, _ALGORITHMS, StaticKeys(client.jwks))
-            for client in clients.values()
-            if client.jwks is not None
-        ]
-        self._verifier = TokenVerifier(issuers, cache_size=0)  # each is seen once
+        self._verifiers: dict[str, tuple[Client, TokenVerifier]] = {}
+        for client in clients.values():
+            self._verifier_of(client)  # keys that cannot be used are told before anything is served
         self._used = _UsedOnce(_MAX_REMEMBERED)
 
     async def authenticate(self, authorization: Sequence[str], form: Form) -> Client:
@@ -80,14 +79,35 @@ class ClientAuthenticator:
             raise InvalidClient("client_assertion_type is not supported, only jwt-bearer is")
         now = self._clock.now()
         try:
-            token = await self._verifier.verify(UnverifiedToken(assertion), self._expect, now=now)
+            client, verifier = self._signer(UnverifiedToken(assertion))
+            token = await verifier.verify(UnverifiedToken(assertion), self._expect, now=now)
         except TokenInvalid as error:
             raise InvalidClient(
                 "client_assertion is not acceptable", detail=f"{error.code}: {error.message}"
             ) from error
-        client = _allowed(self._clients[token.issuer], oauth.PRIVATE_KEY_JWT, form)
+        client = _allowed(client, oauth.PRIVATE_KEY_JWT, form)
         self._check_assertion(token, now)
         return client
+
+    def _signer(self, assertion: UnverifiedToken) -> tuple[Client, TokenVerifier]:
+        """The client that an assertion says it is from, and what verifies that. Raises ``TokenInvalid`` leaves."""
+        said = check_issuer(parse(assertion).claims, self._clients.keys())
+        client = self._clients[said]
+        verifier = self._verifier_of(client)
+        if verifier is None:
+            raise IssuerUntrusted("the client has no keys")
+        return client, verifier
+
+    def _verifier_of(self, client: Client) -> TokenVerifier | None:
+        """Made once for a client as it is now: another one of the same id may have other keys."""
+        if client.jwks is None:
+            return None
+        known, verifier = self._verifiers.get(client.client_id, (None, None))
+        if verifier is None or known is not client:
+            trusted = TrustedIssuer(client.client_id, _ALGORITHMS, StaticKeys(client.jwks))
+            verifier = TokenVerifier([trusted], cache_size=0)  # each assertion is seen once
+            self._verifiers[client.client_id] = (client, verifier)
+        return verifier
 
     def _check_assertion(self, token: VerifiedToken, now: float) -> None:
         if token.subject != token.issuer:

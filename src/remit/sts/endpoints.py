@@ -11,6 +11,7 @@ import json
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ from remit.sts.form import MAX_BODY_BYTES, Form, read_form
 from remit.sts.grant import SecurityTokenService
 from remit.sts.introspection import Introspection
 from remit.sts.issued import IssuedTokens
+from remit.sts.recording import OpenRecord, RecordedGrants
 from remit.sts.returning import RecordControl, Returning
 from remit.sts.revocation import RevocationList
 
@@ -65,23 +67,25 @@ def routes(
     clock: Clock,
     revocations: RevocationList | None = None,
     record: RecordControl | None = None,
+    issuance: OpenRecord | None = None,
 ) -> list[Route]:
     """All routes of the token service, at the paths that its issuer's own path asks for.
 
-    Clients can revoke their tokens where there is a list of ``revocations``; ``record`` tells the trail.
+    Clients can revoke their tokens where there is a list of ``revocations``; ``record`` tells the trail of it, and
+    ``issuance`` of every token that is issued or refused.
     """
     path = urlsplit(sts.issuer).path.rstrip("/")
-    metadata = metadata_document(sts.issuer, sts.clients, revocation=revocations is not None)
-    endpoints = {name: metadata[name] for name in metadata if name.endswith("_endpoint")}
-    clients = ClientAuthenticator(sts.clients, frozenset({sts.issuer, *endpoints.values()}), clock)
+    metadata = partial(metadata_document, sts.issuer, sts.clients, revocation=revocations is not None)
+    endpoints = {value for name, value in metadata().items() if name.endswith("_endpoint")}
+    clients = ClientAuthenticator(sts.clients, frozenset({sts.issuer, *endpoints}), clock)
     issued = IssuedTokens(sts.issuer, sts.keys, clock)
     answers: dict[str, Answer] = {
-        TOKEN_PATH: sts.grant,
+        TOKEN_PATH: RecordedGrants(sts, issuance).answer if issuance else sts.grant,
         INTROSPECTION_PATH: Introspection(issued, sts.revocations).answer,
     }
     if revocations is not None:
         answers[REVOCATION_PATH] = Returning(issued, revocations, record).answer
-    document = _Document(lambda: metadata, _NO_STORE)
+    document = _Document(metadata, _NO_STORE)
     well_known = {
         oauth.WELL_KNOWN_AUTHORIZATION_SERVER + path,  # RFC 8414 §3.1
         oauth.WELL_KNOWN_OPENID_CONFIGURATION + path,
@@ -183,7 +187,7 @@ def _where(error: Exception) -> str:
 
 
 class _Document:
-    """A public document, asked for each time: keys change while serving."""
+    """A public document, asked for each time: keys and clients change while serving."""
 
     def __init__(self, read: Callable[[], Mapping[str, Any]], headers: Mapping[str, str]) -> None:
         self._read = read

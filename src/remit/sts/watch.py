@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
+from remit.errors import GrantError
 from remit.sts.clients import TargetRule
 from remit.sts.minting import Grant
 from remit.sts.subject import Subject
 
 
-class Watch:
-    """Sees what becomes known, step by step; what was refused early shows less. This one looks away."""
+class Watch(Protocol):
+    """Sees what becomes known, step by step; of what was refused early, less."""
 
     def asked(self, grant_type: str) -> None:
         """Which grant."""
@@ -25,7 +26,36 @@ class Watch:
         """On whose behalf. Of the subject token only its claims may be read."""
 
     def granted(self, grant: Grant) -> None:
-        """What will be issued, once it is recorded."""
+        """What will be issued."""
 
 
-NOBODY: Final = Watch()
+class IssuanceRecord(Watch, Protocol):
+    """Writes what it saw into the trail, before anything leaves. Both raise ``AuditError``."""
+
+    async def issued(self) -> None:
+        """The token was made. Durable on return."""
+
+    async def refused(self, error: GrantError) -> None:
+        """The request was refused. Durable on return."""
+
+
+class Unwatched:
+    """Looks away."""
+
+    def asked(self, grant_type: str) -> None:
+        """See ``Watch.asked``."""
+
+    def wanted(self, targets: frozenset[str], scopes: tuple[str, ...]) -> None:
+        """See ``Watch.wanted``."""
+
+    def ruled(self, rule: TargetRule) -> None:
+        """See ``Watch.ruled``."""
+
+    def proved(self, subject: Subject) -> None:
+        """See ``Watch.proved``."""
+
+    def granted(self, grant: Grant) -> None:
+        """See ``Watch.granted``."""
+
+
+NOBODY: Final = Unwatched()
