@@ -11,40 +11,14 @@ import pytest
 from remit import oauth
 from remit.errors import GrantError, InvalidClient, InvalidRequest, InvalidScope, InvalidTarget, SettingsInvalid
 from remit.principal import Profile
-from remit.sts.clients import Client, TargetRule
+from remit.sts.clients import TargetRule
 from remit.sts.revocation import NothingRevoked
 from remit.tokens.verifier import VerifiedToken
 from support.issuer import claims_of
 from support.sts import AGENT, ISSUER, World, exchange_form
+from support.workload import GATEWAY, ORDERS, company
 
-WORKLOAD = Profile.WORKLOAD
 AT = oauth.TOKEN_TYPE_ACCESS_TOKEN
-
-FRONTEND = Client("client-frontend", targets=(TargetRule("orchestrator-api", scopes=("orders:read",), direct=True),))
-GATEWAY = Client(
-    "api-gateway",
-    profile=WORKLOAD,
-    subject_audiences=frozenset({"orchestrator-api"}),
-    targets=(TargetRule("orders-service", scopes=("orders:read",), profile=WORKLOAD),),
-)
-ORDERS = Client(
-    "orders-service",
-    profile=WORKLOAD,
-    targets=(
-        TargetRule(
-            "payments-service",
-            scopes=("payments:charge", "orders:read"),
-            profile=WORKLOAD,
-            translate={"payments:charge": "orders:read"},
-        ),
-        TargetRule("user-service", scopes=("orders:read",)),
-        TargetRule("bridged-service", scopes=("orders:read",), bridge=True),
-    ),
-)
-
-
-def company(*changed: Client) -> World:
-    return World(clients={client.client_id: client for client in (FRONTEND, GATEWAY, ORDERS, *changed)})
 
 
 def granted(world: World, client: str, form: dict[str, Any]) -> str:
