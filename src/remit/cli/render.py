@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from remit.errors import RemitError, SetupError
@@ -150,6 +151,8 @@ def render_error(error: RemitError, talk: Console | None = None) -> None:
 
     talk = talk or console("talk")
     parts = error_document(error)
+    if "where" in parts:
+        parts["where"] = parts["where"].removeprefix(f"{Path.cwd().as_posix()}/")
     code = parts.pop("code")
     message = parts.pop("message", "")
     talk.print(Text.assemble(("error ", "bold red"), (plain(message), "bold"), (f" ({code})", "dim")))
