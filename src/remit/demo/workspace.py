@@ -86,13 +86,14 @@ def write_workspace(folder: Path, *, ports: tuple[int, int, int] = PORTS, force:
 
 
 def sample_tools() -> Iterator[tuple[str, str]]:
-    """Name and text of the sample company's tool files: from the package, or from the source tree beside it."""
+    """Name and text of the sample company's tool files and their schema: packaged, or from the source tree beside."""
     packaged = list(_packaged("tools"))
     if packaged:
         yield from packaged
         return
-    for path in sorted((Path(__file__).parents[3] / "tools").glob("*.yaml")):
-        yield path.name, path.read_text(encoding="utf-8")
+    for path in sorted((Path(__file__).parents[3] / "tools").iterdir()):
+        if path.suffix in {".yaml", ".json"}:  # the tool files, and the schema that editors read
+            yield path.name, path.read_text(encoding="utf-8")
 
 
 def _packaged(kind: str) -> Iterator[tuple[str, str]]:
