@@ -133,7 +133,9 @@ def listening(address: str) -> Iterator[socket.socket]:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SettingsInvalid(
-            f"cannot listen on {address}: {reason}", where="listen", hint="choose another with --http HOST:PORT"
+            f"cannot listen on {address}: {reason}",
+            where="listen",
+            hint="stop what listens there, or name another address: `listen` in the settings, or serve --http",
         ) from error
     with listener:
         yield listener
