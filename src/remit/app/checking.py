@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from remit.app import gateway, registry
 from remit.catalog.loader import load_catalog
 from remit.clock import SystemClock
-from remit.errors import DefinitionInvalid, SettingsInvalid, SetupError
+from remit.errors import DefinitionInvalid, SetupError
 from remit.policy.bundle import load_policy
 from remit.policy.rego import RegoEngine
-from remit.settings import Settings, environment, load_settings
+from remit.settings import Settings, environment, survey_settings
 from remit.sts.keys import KeyDirectory
 
 
@@ -30,14 +31,16 @@ class Checked:
 
 
 def check_all(config: Path | None) -> Checked:
-    """Check everything that `remit serve` would need."""
-    try:
-        settings = load_settings(config)
-    except SettingsInvalid as error:
-        return Checked((), error.problems)
-    facts, problems = ["settings ok"], []
-    for part in (_tools, _policy, _clients, _gateway, _keys):
-        fact, found = part(settings)
+    """Check everything that `remit serve` would need; behind mistaken settings, what does not depend on them."""
+    survey = survey_settings(config)
+    if survey.settings is None:
+        return Checked((), survey.problems)
+    facts = [] if survey.problems else ["settings ok"]
+    problems: list[SetupError] = [*survey.problems]
+    for part, needed in _PARTS.items():
+        if survey.problems and (not needed or needed & survey.mistaken):
+            continue
+        fact, found = part(survey.settings)
         facts += [fact] if fact else []
         problems += found
     return Checked(tuple(facts), tuple(problems))
@@ -89,3 +92,13 @@ def _trying(check: Callable[[], str]) -> _Found:
         return check(), []
     except SetupError as error:
         return "", [error]
+
+
+#: What is checked, in this order, and the settings each depends on; nothing named: on all of them.
+_PARTS: Final[Mapping[Callable[[Settings], _Found], frozenset[str]]] = {
+    _tools: frozenset({"tools", "variables"}),
+    _policy: frozenset({"policy"}),
+    _clients: frozenset(),
+    _gateway: frozenset(),
+    _keys: frozenset(),
+}

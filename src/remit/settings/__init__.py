@@ -2,7 +2,7 @@
 
 from remit.settings.fields import SecretRef
 from remit.settings.models import AgentSettings, Settings
-from remit.settings.source import DEFAULT_FILE, effective, environment, load_settings, read_secret
+from remit.settings.source import DEFAULT_FILE, effective, environment, load_settings, read_secret, survey_settings
 from remit.settings.sts import ClientSettings, SubjectIssuerSettings, TargetSettings
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "environment",
     "load_settings",
     "read_secret",
+    "survey_settings",
 ]

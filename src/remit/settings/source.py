@@ -11,6 +11,7 @@ import os
 import re
 import types
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Union, get_args, get_origin
 
@@ -37,11 +38,40 @@ def environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a settings file comes to, mistakes and all.
+
+    ``settings`` are ``None`` where nothing could be read. Where there are ``problems`` they hold defaults in place of
+    the ``mistaken`` sections: fit to look for further problems elsewhere, never to be served.
+    """
+
+    settings: Settings | None
+    problems: tuple[SettingsInvalid, ...] = ()
+    mistaken: frozenset[str] = frozenset()
+
+
 def load_settings(path: Path | None = None) -> Settings:
     """Settings from ``path``, or from ``remit.yaml`` here where there is one, or the defaults.
 
     Raises ``SettingsInvalid``; ``problems`` of it lists every mistake with ``file:line:column``.
     """
+    survey = _read_survey(path)
+    if survey.settings is None or survey.problems:
+        first = survey.problems[0]
+        raise SettingsInvalid(first.message, where=first.where, hint=first.hint, problems=survey.problems)
+    return survey.settings
+
+
+def survey_settings(path: Path | None = None) -> Survey:
+    """Like ``load_settings`` for somebody who looks for mistakes: raises nothing."""
+    try:
+        return _read_survey(path)
+    except SettingsInvalid as error:
+        return Survey(None, error.problems)
+
+
+def _read_survey(path: Path | None) -> Survey:
     if path is None and not DEFAULT_FILE.exists():
         return _build({}, Path.cwd(), _Marks(None, ""))
     file = path or DEFAULT_FILE
@@ -54,7 +84,8 @@ def load_settings(path: Path | None = None) -> Settings:
             where=where,
             hint="name a file with subject_token_file, or set REMIT_SUBJECT_TOKEN",
         )
-    return _build(document, file.resolve().parent, marks).read_from(file.resolve())
+    survey = _build(document, file.resolve().parent, marks)
+    return replace(survey, settings=survey.settings and survey.settings.read_from(file.resolve()))
 
 
 def read_secret(ref: SecretRef, what: str) -> Credential:
@@ -146,17 +177,20 @@ def _parse(text: str, file: str) -> tuple[dict[str, Any], _Marks]:
     return document, _Marks(root, file)
 
 
-def _build(document: dict[str, Any], folder: Path, marks: _Marks) -> Settings:
+def _build(document: dict[str, Any], folder: Path, marks: _Marks) -> Survey:
     try:
-        settings = Settings(**document)
+        return Survey(_absolute(Settings(**document), folder))
     except SettingsError as error:
         raise _not_json(error) from None
     except ValidationError as error:
-        problems = tuple(_problem(details, marks) for details in error.errors(include_url=False, include_input=False))
-        first = problems[0]
-        raise SettingsInvalid(first.message, where=first.where, hint=first.hint, problems=problems) from None
-    absolute: Settings = _absolute(settings, folder)
-    return absolute
+        details = error.errors(include_url=False, include_input=False)
+    mistaken = frozenset(str(each["loc"][0]) for each in details if each["loc"])
+    sound = {name: value for name, value in document.items() if name not in mistaken}
+    try:
+        settings = _absolute(Settings(**sound), folder)
+    except ValidationError:  # the mistake is in the environment
+        settings = None
+    return Survey(settings, tuple(_problem(each, marks) for each in details), mistaken)
 
 
 def _not_json(error: SettingsError) -> SettingsInvalid:
