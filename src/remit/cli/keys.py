@@ -123,6 +123,7 @@ def _graceful_text(newest: RingKey, now: float) -> str:
 def _emergency_text(settings: Settings) -> str:
     return (
         f"every earlier key is gone: tokens they signed are refused from now by {settings.issuer} and its MCP door "
-        "(within a second, without a restart).\nPeople have to sign in again. APIs that verify by themselves refuse "
-        "old tokens once they fetch the keys again: after five minutes, ten at most."
+        "(within a second, without a restart).\nPeople have to sign in again. An API that verifies by itself meets the "
+        "new key within 30 seconds, and refuses old tokens once it fetches the keys again: after five minutes, ten at "
+        "most."
     )
