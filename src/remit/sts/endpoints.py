@@ -1,7 +1,7 @@
 """Door: the token service over HTTP: tokens, introspection, revocation, the public keys and the metadata.
 
-RFC 6749 §3.2 and §5, RFC 8693 §2, RFC 7662, RFC 7009, RFC 7517 §5, RFC 8414 §3. Every answer is JSON, none repeats what was sent, and
-none but the keys may be stored.
+RFC 6749 §3.2 and §5, RFC 8693 §2, RFC 7662, RFC 7009, RFC 7517 §5, RFC 8414 §3. Every answer is JSON, none repeats
+what was sent, and none but the keys may be stored.
 """
 
 from __future__ import annotations
