@@ -183,7 +183,7 @@ class _Transport(AiohttpTransport):
             answer = await self.client.request(
                 request.method,
                 URL(str(request.url), encoded=True),
-                headers=request.headers.multi_items(),
+                headers=[field for field in request.headers.multi_items() if field[0] != "transfer-encoding"],
                 data=content,
                 skip_auto_headers=_AUTO_HEADERS,
                 allow_redirects=False,

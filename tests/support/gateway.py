@@ -24,11 +24,11 @@ import httpx
 from remit.app import registry
 from remit.app.serving import http_app
 from remit.app.wiring import App, running
-from remit.audit.store.reader import Call, open_reader
+from remit.audit.store.reader import open_reader
+from remit.demo.workspace import write_workspace
 from remit.settings import load_settings
 from remit.sts.users import mint_subject_token
 from support.company import Document, edit_settings
-from support.company import make_workspace as company_workspace
 from support.issuer import claims_of
 from support.servers import Listener, serving
 
@@ -76,28 +76,21 @@ class Gateway:
         finally:
             writer.close()
 
-    def calls(self) -> list[Call]:
-        """What the trail holds, oldest first."""
-        with open_reader(self.folder / ".remit" / "audit.db") as trail:
-            return list(reversed(trail.calls("")))
-
-    def facts(self, audit_id: str) -> dict[str, Any]:
-        """What the trail knows of one call."""
-        with open_reader(self.folder / ".remit" / "audit.db") as trail:
-            (call,) = trail.calls(audit_id)
-        return dict(call.facts)
-
-    async def outcome(self, name: str) -> dict[str, Any]:
-        """The facts of the last call of a route, once its outcome is written."""
+    async def facts(self, audit_id: str) -> dict[str, Any]:
+        """What the trail knows of one call, once it has ended: that is written when the answer is on its way."""
         async with asyncio.timeout(10):
             while True:
                 with open_reader(self.folder / ".remit" / "audit.db") as trail:
-                    records = trail.after(0, limit=100_000)
-                ended = [record for record in records if record.facts["kind"] == "outcome"]
-                named = {record.call_id for record in records if record.facts.get("tool", {}).get("name") == name}
-                if found := [record.call_id for record in ended if record.call_id in named]:
-                    return self.facts(found[-1])
-                await asyncio.sleep(0.01)  # the outcome is written after the connection has ended
+                    (call,) = trail.calls(audit_id)
+                if call.outcome is not None:
+                    return dict(call.facts)
+                await asyncio.sleep(0.005)  # another connection writes it: there is no event to wait for
+
+    async def last(self) -> dict[str, Any]:
+        """What the trail knows of the last call, once it has ended."""
+        with open_reader(self.folder / ".remit" / "audit.db") as trail:
+            records = trail.after(0, limit=100_000)
+        return await self.facts(records[-1].call_id)
 
 
 def mint(app: App, user: str = "alice", **changes: Any) -> str:
@@ -112,7 +105,7 @@ def make_workspace(
     folder: Path, listener: Listener, upstream: str, change: Callable[[Document], None] | None = None
 ) -> Path:
     """A workspace whose gateway listens there and whose routes lead to ``upstream``; its settings file."""
-    workspace = company_workspace(folder, (listener, Listener(), Listener()))
+    write_workspace(folder, ports=(listener.port, 1, 2))  # the sample company's own APIs are not called
     policy = folder / "policy"
     data = json.loads((policy / "data.json").read_text("utf-8"))
     data["roles"]["support-lead"].append({"server": "hidden", "effects": ["read", "write"]})
@@ -129,8 +122,9 @@ def make_workspace(
         if change is not None:
             change(document)
 
-    edit_settings(workspace.config, add_gateway)
-    return workspace.config
+    config = folder / "remit.yaml"
+    edit_settings(config, add_gateway)
+    return config
 
 
 def _route(name: str, upstream: str) -> Document:

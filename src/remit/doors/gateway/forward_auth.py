@@ -30,6 +30,7 @@ from remit.doors.gateway.route import Routes
 from remit.doors.gateway.target import TargetRefused
 from remit.errors import RemitError
 from remit.exchange.exchanger import DelegatedToken
+from remit.principal import Actor, DelegationChain, Parties, read_profile
 
 DOOR: Final = "forward-auth"
 PATH: Final = "/forward-auth"
@@ -149,11 +150,13 @@ class ForwardAuthDoor:
             raise Refused(400, "invalid_request", str(error)) from error
 
     def _permission(self, token: DelegatedToken, audit_id: str) -> list[tuple[bytes, bytes]]:
-        actor = token.chain.current
+        claims = token.claims
+        parties = Parties.read(Actor(claims["sub"]), DelegationChain.from_claims(claims), read_profile(claims))
+        actor = parties.chain.current
         return [
             (self._token_header, f"Bearer {token.credential.reveal()}".encode()),  # for the proxy to pass on
             (b"x-request-id", audit_id.encode()),
-            (b"x-remit-subject", _visible(token.claims["sub"])),
+            (b"x-remit-subject", _visible(parties.principal.sub)),
             (b"x-remit-actor", _visible(actor.sub if actor else "")),
         ]
 

@@ -16,6 +16,7 @@ Raw = Iterable[tuple[bytes, bytes]]
 Fields = list[tuple[str, str]]
 
 _MAX_FIELDS: Final = 100
+_MAX_BYTES: Final = 32 * 1024
 _HOP_BY_HOP: Final = frozenset(
     [
         "connection",
@@ -112,8 +113,8 @@ def _credentials(*, cookies: bool) -> frozenset[str]:
 
 def _passed(raw: Raw, dropped: frozenset[str]) -> list[tuple[bytes, bytes]]:
     fields = [(name.lower(), value) for name, value in raw]
-    if len(fields) > _MAX_FIELDS:
-        raise FieldsRefused(f"there are more than {_MAX_FIELDS} header fields", 431)
+    if len(fields) > _MAX_FIELDS or sum(len(name) + len(value) for name, value in fields) > _MAX_BYTES:
+        raise FieldsRefused(f"the header fields are more than {_MAX_FIELDS}, or longer than {_MAX_BYTES} bytes", 431)
     if not all(_NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in fields):
         raise FieldsRefused("a header field holds a character that it may not hold")
     stopped = {name.encode() for name in dropped | _HOP_BY_HOP} | _named_by_connection(fields)
