@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -62,14 +63,17 @@ def _policy(settings: Settings) -> _Found:
 
 
 def _clients(settings: Settings) -> _Found:
-    def check() -> str:
-        if settings.exchange.service == "remote":
-            registry.client_authentication(settings)
-            return f"agent {settings.agent.client_id} ok"
-        registry.runner(settings)
-        return f"{len(registry.clients(settings))} clients ok"
-
-    return _trying(check)
+    """Every client of the embedded token service, its other issuers, and the agent's own proof."""
+    checks: list[Callable[[], object]] = []
+    if settings.sts.enabled:
+        checks += [partial(registry.client, client_id, settings) for client_id in settings.sts.clients]
+        checks.append(partial(registry.subject_issuers, settings))
+    remote = settings.exchange.service == "remote"
+    checks.append(partial(registry.client_authentication if remote else registry.runner, settings))
+    found = [problem for check in checks for problem in _trying(check)[1]]
+    problems = list({(problem.where, problem.message): problem for problem in found}.values())
+    fact = f"agent {settings.agent.client_id} ok" if remote else f"{len(settings.sts.clients)} clients ok"
+    return "" if problems else fact, problems
 
 
 def _gateway(settings: Settings) -> _Found:
@@ -87,11 +91,13 @@ def _keys(settings: Settings) -> _Found:
     return _trying(check) if settings.sts.enabled else ("", [])
 
 
-def _trying(check: Callable[[], str]) -> _Found:
+def _trying(check: Callable[[], object]) -> _Found:
+    """What ``check`` says, where it is text, or what is wrong."""
     try:
-        return check(), []
+        said = check()
     except SetupError as error:
         return "", [error]
+    return said if isinstance(said, str) else "", []
 
 
 #: What is checked, in this order, and the settings each depends on; nothing named: on all of them.

@@ -40,7 +40,7 @@ GRACE_SECONDS: Final = 10
 async def http(settings: Settings) -> None:
     """Serve until interrupted. Logs one line once requests are answered."""
     with listening(settings.listen) as listener:
-        async with running(settings) as app, served(http_app(app), listener), app.watching_tools():
+        async with running(settings) as app, served(http_app(app), listener), app.watching():
             host, port = listener.getsockname()[:2]
             log.info(
                 "serving",
@@ -58,7 +58,7 @@ async def stdio(settings: Settings, as_user: str | None = None) -> None:
     """Serve one MCP client until it closes its end. ``as_user`` is a development user to speak for."""
     async with running(settings) as app:
         door = StdioDoor(app.bridge, subject_token_source(app, as_user), SystemClock())
-        async with app.watching_tools(door.notify_tools_changed):
+        async with app.watching(door.notify_tools_changed):
             await door.serve()
 
 

@@ -17,6 +17,7 @@ import anyio
 import structlog
 
 from remit.app import registry
+from remit.app.rules import Rules
 from remit.audit.store.probe import is_writable
 from remit.audit.store.sqlite import SqliteStore
 from remit.audit.trail import Trail
@@ -42,10 +43,11 @@ from remit.identity.subject import ClaimNames, SubjectIdentifier
 from remit.policy.bundle import load_policy
 from remit.policy.engine import PolicyEngine
 from remit.policy.rego import RegoEngine
-from remit.settings import Settings, environment
+from remit.settings import Settings, SubjectIssuerSettings, environment
 from remit.sts.grant import SecurityTokenService
 from remit.sts.keys import KeyRing, KeyTiming
 from remit.sts.revocation import RevocationFile, RevocationList
+from remit.sts.subject import SubjectIssuer
 from remit.sts.users import mint_subject_token
 from remit.tokens.jwks import JwksClient, LiveKeys
 from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer
@@ -71,6 +73,7 @@ class App:
     store: SqliteStore
     clock: Clock
     sts: SecurityTokenService | None
+    rules: Rules
     revocations: RevocationList
     trail: Trail
     gateway: Bridge = field(kw_only=True)
@@ -97,14 +100,15 @@ class App:
             stop()
 
     @asynccontextmanager
-    async def watching_tools(self, tell: ToolsChanged | None = None) -> AsyncIterator[None]:
-        """Reload changed tool files while the block runs; a file that broke keeps its old tools."""
+    async def watching(self, tell: ToolsChanged | None = None) -> AsyncIterator[None]:
+        """Reload changed tools and rules while the block runs; a file that broke keeps what was in force."""
         if tell is not None:
             self.on_tools_changed(tell)
-        # Told to stop rather than cancelled: its thread looks at the event, and a cancelled one waits for seconds.
+        # Told to stop rather than cancelled: a watching thread looks at the event, and a cancelled one waits for seconds.
         stop = asyncio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(partial(self.tools.watch, self._reloaded, stop=stop))
+            group.start_soon(self.rules.watch, stop)
             try:
                 yield
             finally:
@@ -136,7 +140,7 @@ async def running(settings: Settings, *, agent: str = "", clock: Clock | None = 
         stack.push_async_callback(http.aclose)
         revocations = RevocationList(RevocationFile(settings.revocations_file), clock)
         stack.callback(revocations.close)
-        sts = _token_service(settings, clock, revocations)
+        sts = _token_service(settings, http, clock, revocations)
         trusted = [*_own_issuer(settings, sts), *_external_issuers(settings, http)]
         store = SqliteStore(settings.audit_file)
         stack.callback(store.close)
@@ -163,7 +167,8 @@ async def running(settings: Settings, *, agent: str = "", clock: Clock | None = 
         )
         subjects = _subjects(settings, verifier, clock, revocations, settings.gateway_audiences)
         gateway = bridge.identifying(subjects)
-        yield App(settings, bridge, tools, policy, store, clock, sts, revocations, trail, gateway=gateway)
+        rules = Rules(settings, sts)
+        yield App(settings, bridge, tools, policy, store, clock, sts, rules, revocations, trail, gateway=gateway)
 
 
 def subject_token_source(app: App, as_user: str | None = None) -> SubjectTokenSource:
@@ -189,7 +194,7 @@ def mint_for(app: App, user: str, *, seconds: int = _DEVELOPMENT_SECONDS) -> Cre
         )
     return mint_subject_token(
         app.sts,
-        registry.development_user(app.settings, user),
+        app.rules.user(user),
         audience=app.settings.mcp_resource,
         client_id=registry.SIGN_IN_CLIENT,
         lifetime=seconds,
@@ -213,13 +218,26 @@ def _make_private(folder: Path) -> None:
         ) from error
 
 
-def _token_service(settings: Settings, clock: Clock, revocations: RevocationList) -> SecurityTokenService | None:
+def _token_service(
+    settings: Settings, http: HttpClient, clock: Clock, revocations: RevocationList
+) -> SecurityTokenService | None:
     if not settings.sts.enabled:
         return None
     keys = KeyRing.open(settings.keys_dir, clock, key_timing(settings))
-    sts = SecurityTokenService(settings.issuer, keys, clock, registry.clients(settings))
+    others = [_subject_issuer(item, http) for item in registry.subject_issuers(settings)]
+    sts = SecurityTokenService(settings.issuer, keys, clock, registry.clients(settings), others)
     sts.revocations = revocations
     return sts
+
+
+def _subject_issuer(item: SubjectIssuerSettings, http: HttpClient) -> SubjectIssuer:
+    return SubjectIssuer(
+        TrustedIssuer(item.issuer, frozenset(item.algorithms), JwksClient(item.jwks_uri, client=http)),
+        audiences=frozenset(item.audiences),
+        typ=frozenset(item.typ),
+        subject_claim=item.subject_claim,
+        scope_claim=item.scope_claim,
+    )
 
 
 def key_timing(settings: Settings) -> KeyTiming:
@@ -260,7 +278,7 @@ def _exchange_service(
             hint="set sts.enabled: true, or exchange.service: remote",
         )
     client = registry.runner(settings)
-    return EmbeddedTokenService(client.client_id, partial(sts.grant, client))
+    return EmbeddedTokenService(client.client_id, partial(sts.grant_in_process, client.client_id))
 
 
 def _service_verifier(settings: Settings, sts: SecurityTokenService | None, http: HttpClient) -> TokenVerifier:

@@ -236,7 +236,7 @@ async def _company(folder: Path, sockets: list[socket.socket]) -> AsyncIterator[
         )
         for asgi, listener in zip((http_app(app), orders_api, payments_api), sockets, strict=True):
             await stack.enter_async_context(served(asgi, listener))
-        await stack.enter_async_context(app.watching_tools())
+        await stack.enter_async_context(app.watching())
         yield Demo(
             app=app,
             workspace=folder,
