@@ -96,7 +96,7 @@ def test_init_writes_a_workspace_that_checks_as_it_stands(remit: Terminal) -> No
     assert files <= set(done.document["files"])
     assert all((remit.cwd / "shop" / file).is_file() for file in done.document["files"])
     secrets = list((remit.cwd / "shop" / ".remit" / "secrets").iterdir())
-    assert len({secret.read_text(encoding="ascii") for secret in secrets}) == len(secrets) == 2
+    assert len({secret.read_text(encoding="ascii") for secret in secrets}) == len(secrets) == 5
     if os.name != "nt":
         assert all(secret.stat().st_mode & 0o077 == 0 for secret in secrets)
     assert not any(secret.read_text(encoding="ascii") in done.out for secret in secrets)

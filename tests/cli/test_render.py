@@ -266,7 +266,7 @@ def test_a_token_is_told_as_a_tree_and_never_as_verified() -> None:
     lines = printed(out).splitlines()
     assert lines[:8] == [
         WARNING,
-        "alice  the subject",
+        "alice  on whose behalf",
         "└── agent-runner  acted on behalf of alice",
         "    └── orders-api  acts on behalf of agent-runner",
         "        ├── audience payments-api",

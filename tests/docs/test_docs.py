@@ -41,7 +41,7 @@ def test_its_commands_do_what_it_says(page: Page, page_shell: Shell) -> None:
 
 
 def test_every_block_is_of_a_kind_that_is_tried_here() -> None:
-    assert {block.language for block in shown()} <= {"console", "yaml", "json", "rego", "text"}
+    assert {block.language for block in shown()} <= {"console", "yaml", "json", "rego", "sh", "text"}
 
 
 @pytest.mark.parametrize("block", shown("json"), ids=where)

@@ -107,7 +107,18 @@ class _Terminal:
             self._out.print("  this is not as it should be", style="bold red")
 
     def closed(self, demo: Demo) -> None:
-        """The verdict on the trail."""
+        """The chains of three hops, and the verdict on the trail."""
+        from remit.cli.render import chain_line, parties, print_rows
+
+        self._out.print()
+        self._out.print(
+            "The same, hop by hop, and services that call services (the workload profile)", style="bold cyan"
+        )
+        for chain in demo.chains:
+            hops = [
+                (str(claims["aud"]), f"{chain_line(parties(claims))}   sub: {claims['sub']}") for claims in chain.hops
+            ]
+            print_rows(self._out, hops, label_width=28)
         audit = demo.audit()
         verdict = "verified" if audit["verified"] else "BROKEN"
         self._out.print()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from remit.cli.render import compact, parties, plain, print_rows, relative_time, utc
+from remit.cli.render import chain_line, compact, parties, plain, print_rows, relative_time, utc
 from remit.credential import UnverifiedToken
 from remit.errors import TokenInvalid
 from remit.oauth import TYP_ACCESS_TOKEN
@@ -188,13 +188,25 @@ def print_inspection(out: Console, inspection: Inspection) -> None:
     out.print(Text(f"token {inspection.fingerprint}", style="dim"))
 
 
+def print_chain(out: Console, inspection: Inspection) -> None:
+    """Only who acts for whom, until when, and what is wrong with it."""
+    from rich.text import Text
+
+    out.print(Text(WARNING, style="bold yellow"))
+    if inspection.claims:
+        out.print(Text(chain_line(inspection.chain, ascii_only=out.options.ascii_only), style="bold"))
+        out.print(_tree(inspection))
+    problems = [(problem.code, problem.message) for problem in inspection.problems]
+    print_rows(out, problems or [("problems", "none that can be seen without the issuer's keys")], label_width=20)
+
+
 def _tree(inspection: Inspection) -> Tree:
     """Who, on whose behalf, through whom, until when: the subject at the root, the current actor at the tip."""
     from rich.text import Text
     from rich.tree import Tree
 
     subject, *actors = inspection.chain
-    root = tip = Tree(Text.assemble((plain(subject), "bold"), ("  the subject", "dim")))
+    root = tip = Tree(Text.assemble((plain(subject), "bold"), ("  on whose behalf", "dim")))
     for number, (actor, behalf) in enumerate(zip(actors, inspection.chain, strict=False), start=1):
         role = "acts" if number == len(actors) else "acted"
         tip = tip.add(Text.assemble((plain(actor), "bold"), (f"  {role} on behalf of {plain(behalf)}", "dim")))

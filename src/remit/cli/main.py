@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from remit.cli import audit, call, check, config, demo, init, keys, revoke, serve, token
+from remit.cli import audit, call, chain, check, config, demo, init, keys, revoke, serve, token
 from remit.cli.common import Exit, Global, exit_code
 from remit.errors import RemitError
 
@@ -24,6 +24,7 @@ app.command("init")(init.init)
 app.command("serve")(serve.serve)
 app.command("call")(call.call)
 app.command("check")(check.check)
+app.command("chain")(chain.chain)
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")

@@ -26,6 +26,8 @@ LABEL_WIDTH: Final = 10
 _GAP: Final = "  "
 _MAX_WIDTH: Final = 120
 _MAX_ACTORS: Final = 16
+#: ``dlg`` of a token whose ``sub`` is the current actor.
+_WORKLOAD: Final = "workload"
 
 
 def console(stream: Literal["data", "talk"] = "talk", *, color: bool = True) -> Console:
@@ -89,16 +91,19 @@ def utc(when: float) -> str:
 
 
 def parties(claims: Mapping[str, Any]) -> tuple[str, ...]:
-    """The subject and then the actors in the order they took over, the current one last.
+    """Who it is about and then who acted, in the order they took over, the current actor last.
 
-    Reads unverified claims too, so what is no name becomes ``?``: it draws, it does not check.
+    Reads both profiles: in a ``workload`` token the current actor is ``sub``, and the innermost ``act`` is who it
+    is about. Reads unverified claims too, so what is no name becomes ``?``: it draws, it does not check.
     """
-    actors: list[str] = []
+    links: list[str] = []
     level = claims.get("act")
-    while isinstance(level, Mapping) and len(actors) < _MAX_ACTORS:
-        actors.append(name_of(level.get("sub")))
+    while isinstance(level, Mapping) and len(links) < _MAX_ACTORS:
+        links.append(name_of(level.get("sub")))
         level = level.get("act")
-    return (name_of(claims.get("sub")), *reversed(actors))
+    subject = name_of(claims.get("sub"))
+    oldest_first = tuple(reversed(links))
+    return (*oldest_first, subject) if claims.get("dlg") == _WORKLOAD else (subject, *oldest_first)
 
 
 def name_of(value: object) -> str:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -17,12 +18,14 @@ from remit.app.wiring import App, mint_for, running
 from remit.audit.store.reader import Call, open_reader
 from remit.credential import Credential
 from remit.demo.api import Journal
+from remit.demo.chains import Chain, Chains
 from remit.demo.orders import orders_app
 from remit.demo.payments import payments_app
 from remit.demo.script import STORY, Reply, Scene, ask
 from remit.demo.workspace import write_workspace
 from remit.errors import SettingsInvalid
 from remit.settings import Settings, load_settings, read_secret
+from remit.web import http_client
 
 #: A working day with the demo; what is short-lived are the tokens for the APIs.
 _USER_TOKEN_SECONDS: Final = 8 * 3600
@@ -102,6 +105,7 @@ class Demo:
     tokens: Mapping[str, Credential] = field(repr=False)
     journals: tuple[Journal, ...]
     played: list[Played] = field(default_factory=list)
+    chains: list[Chain] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -121,6 +125,7 @@ class Demo:
             "tokens": {user: token.reveal() for user, token in self.tokens.items()},
             "workspace": str(self.workspace),
             "calls": [each.document() for each in self.played],
+            "chains": [chain.document() for chain in self.chains],
             "audit": self.audit(),
         }
 
@@ -154,6 +159,7 @@ async def play(options: Options, audience: Audience) -> bool:
                 played = await _play(demo, scene)
                 demo.played.append(played)
                 audience.saw(played)
+            demo.chains.extend(await _chains(demo))
             audience.closed(demo)
             if options.ready_file is not None:
                 _write_whole(options.ready_file, json.dumps(demo.document(), indent=2))
@@ -172,6 +178,24 @@ async def _play(demo: Demo, scene: Scene) -> Played:
     with open_reader(demo.app.settings.audit_file) as trail:
         call = next(iter(trail.calls(reply.audit_id)), Call(""))
     return Played(scene, reply, received[0] if received else None, received[1:], call.facts)
+
+
+async def _chains(demo: Demo) -> list[Chain]:
+    """Three hops in each profile: the refund's from Alice's sign-in to payments, and one of services alone."""
+    settings = demo.app.settings
+    http = http_client()
+    try:
+        chains = Chains(settings.issuer, partial(_secret_of, settings), demo.app.clock, http)
+        refunds = [each for each in demo.played if each.claims and each.downstream_claims]
+        of_users = [
+            await chains.of_user(
+                demo.tokens[each.scene.user], settings.mcp_resource, [each.claims or {}, *each.downstream_claims]
+            )
+            for each in refunds
+        ]
+        return [*of_users, await chains.of_services()] if "api-gateway" in settings.sts.clients else of_users
+    finally:
+        await http.aclose()
 
 
 # ── the company ──────────────────────────────────────────────────────────────────────────
@@ -249,7 +273,7 @@ async def _company(folder: Path, sockets: list[socket.socket]) -> AsyncIterator[
 def _secret_of(settings: Settings, client: str) -> Credential:
     ref = settings.sts.clients[client].secret
     if ref is None:
-        raise SettingsInvalid("the orders service has no secret", where=f"sts.clients.{client}.secret")
+        raise SettingsInvalid(f"{client} has no secret", where=f"sts.clients.{client}.secret")
     return read_secret(ref, f"sts.clients.{client}.secret")
 
 

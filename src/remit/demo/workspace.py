@@ -17,6 +17,9 @@ from remit.errors import StateInvalid
 #: Where the sample company's servers listen when nobody says otherwise: MCP and token service, orders, payments.
 PORTS: Final = (8700, 8701, 8702)
 
+#: The clients that the settings register, each with a secret of its own.
+CLIENTS: Final = ("agent-runner", "orders-api", "client-frontend", "api-gateway", "orders-service")
+
 _SETTINGS: Final = """\
 # remit.yaml: one file for everything; `remit check` reads it without starting anything.
 version: 1
@@ -49,6 +52,23 @@ sts:                         # the embedded security token service
       secret: {{file: .remit/secrets/orders-api}}
       targets:
         - {{audience: payments-api, scopes: [payments:refund], max_lifetime: 1m}}
+    # Services that call services with nobody signed in: in the `workload` profile each caller becomes `sub`.
+    client-frontend:
+      secret: {{file: .remit/secrets/client-frontend}}
+      targets: [{{audience: orchestrator-api, scopes: [orders:read], direct: true}}]
+    api-gateway:
+      secret: {{file: .remit/secrets/api-gateway}}
+      profile: workload
+      subject_audiences: [orchestrator-api]
+      targets: [{{audience: orders-service, scopes: [orders:read], profile: workload}}]
+    orders-service:
+      secret: {{file: .remit/secrets/orders-service}}
+      profile: workload
+      targets:
+        - audience: payments-service
+          profile: workload
+          scopes: [payments:charge]
+          translate: {{payments:charge: orders:read}}   # given to whoever holds orders:read
   users:                     # development users: `remit call … --as alice`; sign-in proper comes from your issuer
     alice:
       name: Alice Adams
@@ -81,7 +101,7 @@ def write_workspace(folder: Path, *, ports: tuple[int, int, int] = PORTS, force:
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8", newline="\n")
-    keys = [_write_secret(folder, client) for client in ("agent-runner", "orders-api")]
+    keys = [_write_secret(folder, client) for client in CLIENTS]
     return [*files, *keys]
 
 
