@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from remit.credential import Credential, UnverifiedToken
@@ -17,6 +18,7 @@ SubjectTokenSource = Callable[[], Awaitable[UnverifiedToken | None]]
 
 _MAX_BYTES = 64 * 1024
 _COMMAND_SECONDS = 30.0
+_END_SECONDS = 1.0
 
 
 async def no_token() -> UnverifiedToken | None:
@@ -52,15 +54,16 @@ def token_from_file(path: Path) -> SubjectTokenSource:
     return read
 
 
-def token_from_command(command: Sequence[str]) -> SubjectTokenSource:
+def token_from_command(command: Sequence[str], *, seconds: float = _COMMAND_SECONDS) -> SubjectTokenSource:
     """The command's standard output, without surrounding white space. No shell is involved.
 
-    Raises ``TokenMissing`` where it fails or takes longer than 30 s; its standard error goes to ours.
+    Raises ``TokenMissing`` where it fails, takes longer than ``seconds`` or says too much; its standard error goes
+    to ours.
     """
 
     async def read() -> UnverifiedToken | None:
         try:
-            output = await asyncio.wait_for(_output(command), _COMMAND_SECONDS)
+            output = await asyncio.wait_for(_output(command), seconds)
         except (OSError, TimeoutError, ValueError) as error:
             raise TokenMissing(
                 "the subject token command failed",
@@ -76,14 +79,24 @@ async def _output(command: Sequence[str]) -> str:
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
     )
+    assert process.stdout is not None  # noqa: S101  a pipe was asked for
     try:
-        output, _ = await process.communicate()
+        output = await process.stdout.readexactly(_MAX_BYTES + 1)
+    except asyncio.IncompleteReadError as whole:
+        output = whole.partial
+        await process.wait()
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise ValueError(f"exit code {process.returncode}")
+        await _end(process)
     if len(output) > _MAX_BYTES:
         raise ValueError(f"more than {_MAX_BYTES} bytes")
+    if process.returncode != 0:
+        raise ValueError(f"exit code {process.returncode}")
     return output.decode("ascii").strip()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End the process if it still runs, and read what is left in the pipe, so that it closes."""
+    if process.returncode is None:
+        process.kill()
+    with suppress(TimeoutError):  # the command's own children may hold the pipe
+        await asyncio.wait_for(process.communicate(), _END_SECONDS)
