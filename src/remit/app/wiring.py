@@ -106,13 +106,14 @@ class App:
             self.on_tools_changed(tell)
         # Told to stop rather than cancelled: a watching thread looks at the event, and a cancelled one waits for seconds.
         stop = asyncio.Event()
-        async with anyio.create_task_group() as group:
-            group.start_soon(partial(self.tools.watch, self._reloaded, stop=stop))
-            group.start_soon(self.rules.watch, stop)
-            try:
-                yield
-            finally:
-                stop.set()
+        watchers = asyncio.gather(
+            _for_ever("tools", self.tools.watch(self._reloaded, stop=stop)), _for_ever("rules", self.rules.watch(stop))
+        )
+        try:
+            yield
+        finally:
+            stop.set()
+            await watchers
 
     async def _reloaded(self, report: LoadReport) -> None:
         _log_problems(report)
@@ -204,6 +205,14 @@ def mint_for(app: App, user: str, *, seconds: int = _DEVELOPMENT_SECONDS) -> Cre
 
 async def _development_token(app: App, user: str) -> UnverifiedToken:
     return UnverifiedToken(mint_for(app, user).reveal())
+
+
+async def _for_ever(name: str, watcher: Awaitable[None]) -> None:
+    """A watcher that fails ends alone: what it watched stays as it is, and the log says so."""
+    try:
+        await watcher
+    except Exception:
+        log.exception("watcher_failed", watcher=name)
 
 
 # ── the parts ────────────────────────────────────────────────────────────────────────────
