@@ -32,6 +32,8 @@ PACKAGE: Final = "remit.authz"
 RULE: Final = "decision"
 
 _ENTRYPOINT: Final = f"data.{PACKAGE}.{RULE}"
+#: What the engine answers where the entrypoint has no value. A policy that answers this text is refused all the same.
+_UNDEFINED: Final = "<undefined>"
 _LIMITS: Final = {"max_col": 1_000_000, "max_file_bytes": 1_000_000, "max_lines": 20_000}
 _LOCATION: Final = re.compile(r"--> (\S+:\d+:\d+)")
 _MESSAGE: Final = re.compile(r"^error: (.*)", re.MULTILINE)
@@ -134,14 +136,14 @@ def _answer(engine: Any, text: str) -> Any:
         raise _Undecided(_reason(engine)) from engine
     try:
         engine.set_input_json(text)
-        rows = orjson.loads(engine.eval_query_as_json(_ENTRYPOINT)).get("result")
+        answer = orjson.loads(engine.eval_rule_as_json(_ENTRYPOINT))
     except _PASSED_ON:
         raise
     except BaseException as error:  # its PanicException is no Exception
         raise _Undecided(_reason(error)) from error
-    if not rows:
+    if answer == _UNDEFINED:
         raise _Undecided(f"{_ENTRYPOINT} is undefined")
-    return rows[0]["expressions"][0]["value"]
+    return answer
 
 
 def _reason(error: BaseException) -> str:

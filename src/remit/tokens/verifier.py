@@ -23,7 +23,7 @@ from remit.tokens.checks import (
 )
 from remit.tokens.jwks import KeySource
 from remit.tokens.keyset import ALGORITHMS
-from remit.tokens.parse import MAX_TOKEN_BYTES, parse
+from remit.tokens.parse import MAX_TOKEN_BYTES, decode_part, parse
 from remit.tokens.verified import RFC9068_CLAIMS, Expectation, VerifiedToken
 
 __all__ = ["RFC9068_CLAIMS", "Expectation", "TokenVerifier", "TrustedIssuer", "VerifiedToken"]
@@ -31,7 +31,6 @@ __all__ = ["RFC9068_CLAIMS", "Expectation", "TokenVerifier", "TrustedIssuer", "V
 #: A verified signature is believed this long without asking for the key again: as long as a key set is kept,
 #: so that a withdrawn key stops counting no later than it would without this memory.
 _REMEMBER_SECONDS: Final = 600.0
-_JWS: Final = jwt.PyJWS()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +117,16 @@ class TokenVerifier:
 
 
 def _verify_signature(token: UnverifiedToken, key: jwt.PyJWK, alg: str) -> None:
-    """PyJWT's part is the signature alone: the claims are read by one parser, ours."""
+    """PyJWT's part is the primitive alone: the text was read once, strictly, and is not read a second time."""
+    signed, _, signature = token.reveal().rpartition(".")  # the primitive wants the text; it keeps nothing of it
+    algorithm = key.Algorithm
     try:
-        _JWS.decode(
-            token.reveal(),  # PyJWT wants the text; it keeps nothing of it
-            key=key,
-            algorithms=[alg],
-            options={"verify_signature": True, "enforce_minimum_key_length": True},
-            detached_payload=None,
-        )
+        fits = key.algorithm_name == alg and algorithm.check_key_length(key.key) is None
+        genuine = fits and algorithm.verify(signed.encode("ascii"), key.key, decode_part(signature))
     except jwt.PyJWTError as error:
         raise SignatureInvalid("token signature is not valid", detail=type(error).__name__) from error
+    if not genuine:
+        raise SignatureInvalid("token signature is not valid", detail="" if fits else "the key does not fit")
 
 
 def _check_expected(verified: VerifiedToken, expect: Expectation, now: float) -> None:
