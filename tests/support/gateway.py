@@ -12,6 +12,7 @@ Routes: ``orders`` (``/orders``, for ``orders-api``), ``payments`` (``/payments`
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -145,12 +146,22 @@ async def gateway(
     folder: Path, *, api: Any = None, upstream: str = "", change: Callable[[Document], None] | None = None
 ) -> AsyncIterator[Gateway]:
     """Everything runs in this event loop while the block does. ``api``: an ASGI application for the routes."""
+    async with _serving(folder, api or echo, upstream, change) as gate:
+        yield gate
+    del gate.app
+    gc.collect()  # the policy engine must be let go in the thread that made it
+
+
+@asynccontextmanager
+async def _serving(
+    folder: Path, api: Any, upstream: str, change: Callable[[Document], None] | None
+) -> AsyncIterator[Gateway]:
     listener, backend = Listener(), Listener()
     settings = load_settings(make_workspace(folder, listener, upstream or backend.url, change))
     async with (
         running(settings) as app,
         serving(http_app(app), listener) as url,
-        serving(api or echo, backend) as api_url,
+        serving(api, backend) as api_url,
         httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as http,
     ):
         yield Gateway(app, url, upstream or api_url, folder, http)
