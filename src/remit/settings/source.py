@@ -91,7 +91,7 @@ def _read_survey(path: Path | None) -> Survey:
 def read_secret(ref: SecretRef, what: str) -> Credential:
     """The secret a setting names. ``what`` is that setting's path, for the error."""
     if ref.env is not None:
-        value = os.environ.get(ref.env, "")
+        value = os.environ.get(ref.env, "").strip()
         source = f"environment variable {ref.env}"
     else:
         source = f"file {ref.file}"
@@ -235,7 +235,7 @@ def _model_in(annotation: Any) -> Any:
 def _absolute(value: Any, folder: Path) -> Any:
     """The same settings with every relative path made absolute."""
     if isinstance(value, Path):
-        return folder / value.expanduser()
+        return folder / _expanded(value)
     if isinstance(value, BaseModel):
         changed = {name: _absolute(getattr(value, name), folder) for name in type(value).model_fields}
         return value.model_copy(update=changed)
@@ -244,3 +244,12 @@ def _absolute(value: Any, folder: Path) -> Any:
     if isinstance(value, Mapping):
         return {key: _absolute(item, folder) for key, item in value.items()}
     return value
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise SettingsInvalid(
+            f"{path}: nobody's home folder is found there", hint="write the whole path instead of ~"
+        ) from error
