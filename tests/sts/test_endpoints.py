@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import logging
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -16,36 +13,7 @@ from remit.sts import endpoints
 from support.issuer import claims_of
 from support.servers import serving
 from support.sts import AGENT, BRIDGE, ISSUER, SECRET, World, exchange_form
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-BASIC = {"Authorization": "Basic " + base64.b64encode(b"agent-runner:correct+horse+battery+staple").decode()}
-
-
-def ask(world: World, method: str, path: str, **request: Any) -> httpx.Response:
-    async def main() -> httpx.Response:
-        transport = httpx.ASGITransport(world.app(), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as http:
-            return await http.request(method, path, **request)
-
-    return asyncio.run(main())
-
-
-def post(
-    world: World,
-    form: Mapping[str, Any] | bytes,
-    headers: Mapping[str, str] | list[tuple[str, str]] = BASIC,
-    path: str = "/oauth2/token",
-) -> httpx.Response:
-    body = form if isinstance(form, bytes) else urlencode(form, doseq=True).encode()
-    return ask(world, "POST", path, content=body, headers=[*FORM.items(), *httpx.Headers(headers).multi_items()])
-
-
-def check_refusal(response: httpx.Response, error: str, status: int = 400) -> None:
-    assert (response.status_code, response.json()["error"]) == (status, error)
-    assert response.headers["content-type"] == "application/json"
-    assert response.headers["cache-control"] == "no-store"
-    assert response.headers["pragma"] == "no-cache"
-    assert response.json().keys() <= {"error", "error_description"}
+from support.sts_http import BASIC, ask, check_refusal, post
 
 
 def test_a_token_is_issued_and_may_not_be_stored() -> None:
