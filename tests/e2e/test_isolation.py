@@ -77,11 +77,11 @@ class Echo:
         )
 
     async def echo(self, request: Request) -> JSONResponse:
-        delegation, body = delegation_of(request), await request.json()
+        claims, body = delegation_of(request).claims, await request.json()
         said = {
-            "sub": delegation.subject,
-            "jti": delegation.jti,
-            "actor": delegation.actor,
+            "sub": claims["sub"],
+            "jti": claims["jti"],
+            "actor": claims["act"]["sub"],
             "word": body["word"],
             "path": request.path_params["word"],
             "asked_by": body["asked_by"],

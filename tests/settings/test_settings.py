@@ -199,7 +199,7 @@ def test_a_value_that_cannot_be_is_pointed_at(tmp_path: Path, text: str, where: 
         "&a {b: *a}\n",
         "\x00",
         "just words",
-        "[" * 2000,
+        "[" * 1100,
         "listen: 127.0.0.1:1\x1b[31m",
     ],
 )
