@@ -141,6 +141,13 @@ class Bridge:
         """Who shows this token. Raises ``AuthenticationError`` leaves."""
         return await self._parts.subjects.identify(token)
 
+    async def refuse(self, call: ToolCall, error: RemitError) -> None:
+        """Raise ``error``, recorded: for a call that its door answers itself, before it came this far."""
+        async with self._recorded(call) as record:
+            caller, acting = await self._identify(call.token)
+            record.identified(caller.principal, acting)
+            raise error
+
     def scopes_for(self, name: str) -> tuple[str, ...]:
         """The scopes the caller's own token must hold for a tool; none where the token service does not tie them."""
         tool = self._parts.tools.catalog.get(name)

@@ -112,7 +112,7 @@ async def test_without_a_token_the_challenge_names_no_error(authorization: str |
 
 async def test_a_token_that_cannot_be_one_is_invalid_without_asking_anybody() -> None:
     bridge = a_bridge()
-    bridge.refuse = KeysUnavailable("was asked")
+    bridge.distrusts = KeysUnavailable("was asked")
     async with served(bridge) as at, at.http() as http:
         headers, body = call_message("orders", "legacy")
         response = await http.post("/mcp", headers=headers | {"Authorization": 'Bearer "x"'}, json=body)
@@ -131,7 +131,7 @@ async def test_a_token_that_cannot_be_one_is_invalid_without_asking_anybody() ->
 )
 async def test_a_token_that_is_not_accepted_is_told_which_rule_it_broke(error: Any, words: str) -> None:
     bridge = a_bridge()
-    bridge.refuse = error
+    bridge.distrusts = error
     async with served(bridge, baseline_scopes=("mcp",)) as at, at.http() as http:
         headers, body = call_message("orders", "2026-07-28")
         response = await http.post("/mcp", headers=headers, json=body)
@@ -147,7 +147,7 @@ async def test_a_token_that_is_not_accepted_is_told_which_rule_it_broke(error: A
 
 async def test_keys_that_cannot_be_had_say_nothing_of_the_token() -> None:
     bridge = a_bridge()
-    bridge.refuse = KeysUnavailable("the issuer's keys cannot be fetched", detail="https://10.0.0.1/jwks")
+    bridge.distrusts = KeysUnavailable("the issuer's keys cannot be fetched", detail="https://10.0.0.1/jwks")
     async with served(bridge) as at, at.http() as http:
         headers, body = call_message("orders", "legacy")
         response = await http.post("/mcp", headers=headers, json=body)

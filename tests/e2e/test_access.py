@@ -159,6 +159,11 @@ def test_a_missing_scope_is_named(company: Company, era: str) -> None:
     assert answer.status_code == 403
     assert challenge(answer)["error"] == "insufficient_scope"
     assert challenge(answer)["scope"] == "orders:read"
+    audit_id = answer.json()["error_description"].rpartition("audit id ")[2].rstrip(")")
+    recorded = company.recorded(audit_id).facts
+    assert recorded["outcome"] == "denied"
+    assert recorded["error"]["code"] == "insufficient_scope"
+    assert recorded["principal"]["subject"] == "carol"
 
 
 def test_a_token_in_the_query_is_refused(company: Company) -> None:

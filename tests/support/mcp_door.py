@@ -85,9 +85,10 @@ class FakeBridge:
     hidden: dict[str, set[str]] = field(default_factory=dict)
     scopes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     needed: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    refuse: RemitError | None = None
+    distrusts: RemitError | None = None
     expires_at: int = 1_900_000_000
     calls: list[ToolCall] = field(default_factory=list)
+    refused: list[tuple[ToolCall, RemitError]] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     started: asyncio.Event = field(default_factory=asyncio.Event)
     _ids: itertools.count[int] = field(default_factory=itertools.count)
@@ -99,8 +100,8 @@ class FakeBridge:
     async def identify(self, token: UnverifiedToken | None) -> Caller:
         if token is None:
             raise TokenMissing("nobody is signed in")
-        if self.refuse is not None:
-            raise self.refuse
+        if self.distrusts is not None:
+            raise self.distrusts
         kind, _, subject = token.reveal().partition("-")
         if kind != "token":
             raise TokenInvalid("the token is not accepted", detail="secret detail", hint="secret hint")
@@ -111,6 +112,11 @@ class FakeBridge:
         caller = await self.identify(token)
         hidden = self.hidden.get(caller.principal.subject, set())
         return tuple(self.tools[name] for name in sorted(self.tools) if name not in hidden)
+
+    async def refuse(self, call: ToolCall, error: RemitError) -> None:
+        self.refused.append((call, error))
+        error.call_id = f"call-{next(self._ids)}"
+        raise error
 
     def scopes_for(self, name: str) -> tuple[str, ...]:
         return self.needed.get(name, ())

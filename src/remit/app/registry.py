@@ -163,7 +163,7 @@ def client(client_id: str, settings: Settings) -> Client:
         jwks=_jwks(registered.jwks_file, where) if registered.jwks_file else None,
         grants=frozenset(_GRANTS[name] for name in registered.grants),
         targets=tuple(_target(target) for target in registered.targets),
-        subject_audiences=frozenset(registered.subject_audiences),
+        subject_audiences=frozenset(registered.subject_audiences) | _own_doors(settings, client_id),
         max_depth=registered.max_depth,
         max_lifetime=min(settings.sts.max_lifetime, registered.max_lifetime or settings.sts.max_lifetime),
         profile=Profile(registered.profile),
@@ -185,6 +185,13 @@ def _target(target: TargetSettings) -> TargetRule:
         require_actor=target.require_actor,
         max_depth=target.max_depth,
     )
+
+
+def _own_doors(settings: Settings, client_id: str) -> frozenset[str]:
+    """What this server's doors go by: the agent runner exchanges the tokens that were issued for them."""
+    if client_id != settings.agent.client_id:
+        return frozenset()
+    return frozenset({settings.mcp_resource, *settings.identity.audiences, *settings.gateway_audiences})
 
 
 def _jwks(file: Path, where: str) -> Mapping[str, Any]:

@@ -37,7 +37,9 @@ def serve(
         raise typer.BadParameter("--as goes with --stdio; over HTTP every client brings its own token")
     settings = settings_of(context)
     if http:
-        settings = settings.model_copy(update={"listen": http})
+        from remit.settings import listening_on
+
+        settings = listening_on(settings, http)
     from remit.app import serving
 
     run(serving.stdio(settings, as_user) if stdio else serving.http(settings))

@@ -43,7 +43,6 @@ sts:                         # the embedded security token service
     agent-runner:
       name: Agent runner
       secret: {{file: .remit/secrets/agent-runner}}
-      subject_audiences: ["http://127.0.0.1:{mcp}/mcp"]
       targets:
         - {{audience: orders-api, scopes: [orders:read, refunds:write, payments:refund], max_lifetime: 2m}}
         - {{audience: payments-api, scopes: [payments:read], max_lifetime: 2m}}

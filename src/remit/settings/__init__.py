@@ -2,7 +2,15 @@
 
 from remit.settings.fields import SecretRef
 from remit.settings.models import AgentSettings, Settings
-from remit.settings.source import DEFAULT_FILE, effective, environment, load_settings, read_secret, survey_settings
+from remit.settings.source import (
+    DEFAULT_FILE,
+    effective,
+    environment,
+    listening_on,
+    load_settings,
+    read_secret,
+    survey_settings,
+)
 from remit.settings.sts import ClientSettings, SubjectIssuerSettings, TargetSettings
 
 __all__ = [
@@ -15,6 +23,7 @@ __all__ = [
     "TargetSettings",
     "effective",
     "environment",
+    "listening_on",
     "load_settings",
     "read_secret",
     "survey_settings",

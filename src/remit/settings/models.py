@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from remit.settings.fields import Algorithm, Name, Scope, Seconds, SecretRef, Section, Url, WholeSeconds
 from remit.settings.gateway import GatewaySettings
 from remit.settings.sts import StsSettings
+from remit.web import is_loopback
 
 
 class ClaimSettings(Section):
@@ -178,6 +179,13 @@ class Settings(BaseSettings):
     def file(self) -> Path | None:
         """The file these were read from; ``None`` where there was none."""
         return self._file
+
+    @model_validator(mode="after")
+    def _says_where_it_is(self) -> Self:
+        host = self.listen.rpartition(":")[0]
+        if self.public_url is None and not is_loopback(f"http://{host}"):
+            raise ValueError(f"listening on {host} needs public_url: the https address that clients use")
+        return self
 
     @property
     def base_url(self) -> str:

@@ -88,6 +88,16 @@ def _read_survey(path: Path | None) -> Survey:
     return replace(survey, settings=survey.settings and survey.settings.read_from(file.resolve()))
 
 
+def listening_on(settings: Settings, address: str) -> Settings:
+    """The same settings with another ``listen``, checked as if it stood in the file."""
+    try:
+        Settings.model_validate({"listen": address, "public_url": settings.public_url})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise SettingsInvalid(first["msg"].removeprefix("Value error, "), where=f"--http {address}") from None
+    return settings.model_copy(update={"listen": address})
+
+
 def read_secret(ref: SecretRef, what: str) -> Credential:
     """The secret a setting names. ``what`` is that setting's path, for the error."""
     if ref.env is not None:

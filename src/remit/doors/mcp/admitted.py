@@ -44,6 +44,12 @@ class Admitted:
         name = self.param("name") if self.method == "tools/call" else None
         return name if isinstance(name, str) else None
 
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The arguments of the call, as they came."""
+        arguments = self.param("arguments")
+        return arguments if isinstance(arguments, dict) else {}
+
 
 def read_message(body: bytes) -> Mapping[str, Any]:
     """The body as a JSON object, or an empty one."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from remit.bridge import CallResult, ToolCall
 from remit.catalog.tool import Tool
 from remit.credential import UnverifiedToken
+from remit.errors import RemitError
 from remit.principal import Caller
 
 
@@ -24,6 +25,10 @@ class CallPath(Protocol):
 
     async def identify(self, token: UnverifiedToken | None) -> Caller:
         """Who shows this token. Raises ``AuthenticationError``."""
+        ...
+
+    async def refuse(self, call: ToolCall, error: RemitError) -> None:
+        """Raise ``error``, recorded, for a call that the door answers itself."""
         ...
 
     def scopes_for(self, name: str) -> tuple[str, ...]:

@@ -22,12 +22,13 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from remit.bridge import ToolCall
 from remit.credential import UnverifiedToken
 from remit.doors.challenge import Challenge, challenge_for, read_bearer
 from remit.doors.hosts import AllowedHosts
 from remit.doors.mcp.admitted import ADMITTED, Admitted, read_message
 from remit.doors.mcp.contract import CallPath
-from remit.errors import AuthenticationError, KeysUnavailable, RemitError
+from remit.errors import AuthenticationError, KeysUnavailable, RemitError, ScopeInsufficient
 from remit.principal import Caller
 
 _LOG = structlog.get_logger(__name__)
@@ -150,8 +151,19 @@ class Guard:
             visible = await self._bridge.visible_tools(DOOR, admitted.token)
         except RemitError:
             return  # the call itself will fail the same way, and be recorded
-        if any(tool.name == name for tool in visible):
-            self._check_scopes(admitted.caller, needed)
+        if name and any(tool.name == name for tool in visible):
+            await self._refuse_call(admitted, name, needed)
+
+    async def _refuse_call(self, admitted: Admitted, name: str, needed: tuple[str, ...]) -> None:
+        """A call that is answered here is in the trail like any other."""
+        scopes = tuple(dict.fromkeys((*self._baseline, *needed)))
+        error = ScopeInsufficient("the access token lacks scopes that this tool needs", scope=" ".join(needed))
+        try:
+            await self._bridge.refuse(ToolCall(DOOR, admitted.token, name, admitted.arguments), error)
+        except ScopeInsufficient as refused:
+            raise self._challenged(
+                Challenge(403, "insufficient_scope", f"{refused.message} (audit id {refused.call_id})", scopes)
+            ) from refused
 
     def _too_large(self) -> _Refused:
         return _refused(413, "request_too_large", f"the body is larger than {self._max_body_bytes} bytes")
