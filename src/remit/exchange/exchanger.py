@@ -27,6 +27,7 @@ from remit.tokens.verifier import TokenVerifier, VerifiedToken
 DELEGATED: Final = "delegated"
 #: The token looks like the user's own. Only a service that was declared to name no actor may issue one.
 IMPERSONATED: Final = "impersonated"
+_PROFILES: Final = frozenset(Profile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class Exchanger:
     async def _verify(self, issued: IssuedToken, wanted: Wanted) -> VerifiedToken:
         """Errors change their branch here: a bad *issued* token is not the caller's fault."""
         # Of either profile: which one it must be is a matter of what was asked, and ``check_answer`` says so.
-        expect = replace(self._declared.expectation(wanted.target.names), profiles=frozenset(Profile))
+        expect = replace(self._declared.expectation(wanted.target.names), profiles=_PROFILES)
         token = UnverifiedToken(issued.access_token.reveal())
         try:
             return await self._verifier.verify(token, expect, now=self._clock.now())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
+import orjson
 
 from remit import oauth
 from remit.credential import Credential
@@ -17,6 +18,7 @@ from remit.sts.keys import SigningKey
 #: Not ``may_act``, which ends where it is used, and nothing that describes the user. Not in the ``workload`` profile,
 #: where they would be said of the client.
 _CARRIED: Final = ("auth_time", "acr", "amr")
+_JWS: Final = jwt.PyJWS()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +71,6 @@ def access_token_claims(grant: Grant, subject_claims: Mapping[str, Any] | None =
 def sign(claims: Mapping[str, Any], key: SigningKey) -> Credential:
     """An ``at+jwt`` (RFC 9068 §2.1) signed by ``key``."""
     headers = {"typ": oauth.TYP_ACCESS_TOKEN, "kid": key.kid}
-    return Credential(jwt.encode(dict(claims), key.private_key, algorithm=key.algorithm, headers=headers))
+    return Credential(
+        _JWS.encode(orjson.dumps(dict(claims)), key.private_key, algorithm=key.algorithm, headers=headers)
+    )

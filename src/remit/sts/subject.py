@@ -19,6 +19,7 @@ from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer, Ver
 
 #: No subject or actor token longer than this is read.
 MAX_TOKEN_BYTES: Final = 16 * 1024
+_PROFILES: Final = frozenset(Profile)
 #: Not all of RFC 9068 §2.2: many issuers leave out ``client_id`` and ``jti``, which are not needed here.
 _REQUIRED: Final = frozenset({"iss", "aud", "iat", "exp"})
 
@@ -71,7 +72,7 @@ class SubjectTokens:
         Raises a leaf of ``TokenInvalid``, or ``KeysUnavailable``.
         """
         try:
-            expect = Expectation(audiences, profiles=frozenset(Profile))
+            expect = Expectation(audiences, profiles=_PROFILES)
             return _own_subject(await self._own.verify(token, expect, now=now))
         except IssuerUntrusted:
             if not self._foreign:

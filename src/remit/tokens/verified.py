@@ -39,7 +39,8 @@ class VerifiedToken:
     """A token whose signature was verified, with its claims as values of their own types.
 
     Making one reads every claim named below and raises ``ClaimInvalid`` where one has a value it may not have;
-    an absent one becomes ``""``, ``()`` or 0, except ``exp``, which is never optional. ``header`` and ``claims``
+    an absent one becomes ``""``, ``()`` or 0, except ``exp``, which is never optional. ``parties`` says on whose behalf
+    and who acts, each with its issuer, in both profiles; ``chain`` is the bare claim ``act``. ``header`` and ``claims``
     are shared by all who get this token: read them only. ``repr`` shows neither them nor the credential.
     """
 
@@ -54,6 +55,7 @@ class VerifiedToken:
     scopes: tuple[str, ...] = field(init=False, compare=False)
     chain: DelegationChain = field(init=False, compare=False)  # ``act``, as it is nested
     profile: Profile | None = field(init=False, compare=False)  # ``None``: nobody acts
+    parties: Parties = field(init=False, compare=False)
     expires_at: int = field(init=False, compare=False)
     issued_at: int = field(init=False, compare=False)
     not_before: int = field(init=False, compare=False)
@@ -83,12 +85,13 @@ class VerifiedToken:
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "parties", _parties(self))
 
-    @property
-    def parties(self) -> Parties:
-        """On whose behalf and who acts, each with its issuer, whatever the profile.
 
-        ``sub_iss`` names the issuer of a principal whom this token's issuer does not know itself.
-        """
-        subject = Actor(self.subject, read_name(self.claims, "sub_iss") or self.issuer)
-        return Parties.read(subject, self.chain.within(self.issuer), self.profile)
+def _parties(token: VerifiedToken) -> Parties:
+    """On whose behalf and who acts, each with its issuer, whatever the profile.
+
+    ``sub_iss`` names the issuer of a principal whom the token's issuer does not know itself.
+    """
+    subject = Actor(token.subject, read_name(token.claims, "sub_iss") or token.issuer)
+    return Parties.read(subject, token.chain.within(token.issuer), token.profile)
