@@ -116,6 +116,7 @@ def test_a_clients_own_token_is_recorded_as_direct() -> None:
     post(world, store, {"grant_type": oauth.GRANT_CLIENT_CREDENTIALS, "audience": "reports"})
     (record,) = store.records
     assert (record["grant"]["type"], record["exchange"]["kind"]) == ("client_credentials", "direct")
+    assert record["principal"] == {"subject": "agent-runner", "issuer": ISSUER}
 
 
 def test_who_is_not_authenticated_leaves_no_record() -> None:

@@ -136,12 +136,14 @@ class Issuance:
         }
 
     def granted(self, grant: GrantSeen) -> None:
-        """What will be issued."""
+        """What will be issued; a token of the client's own is on its own behalf."""
+        principal = grant.parties.principal
+        self._facts.setdefault("principal", {"subject": event.text(principal.sub), "issuer": event.text(principal.iss)})
         self._facts["exchange"] = {
             "jti": event.text(grant.jti),
             "parent_jti": event.text(self._parent_jti),
             "txn": event.text(grant.txn),
-            "subject": event.text(grant.parties.principal.sub),
+            "subject": event.text(principal.sub),
             "audience": event.text(grant.audience),
             "scopes": event.texts(grant.scopes),
             "exp": grant.expires_at,
