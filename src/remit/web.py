@@ -44,7 +44,7 @@ class AnswerTooLarge(Exception):
 def http_client(*, connect: float = 5.0, total: float = 10.0, connections: int = 100) -> httpx.AsyncClient:
     """A client for credentials: redirects off, environment ignored, TLS verified, times in seconds."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30)
-    return httpx.AsyncClient(
+    return _Client(
         transport=_Transport(verify=True, trust_env=False, limits=limits, http2=False),
         timeout=httpx.Timeout(total, connect=connect),
         follow_redirects=False,
@@ -142,6 +142,29 @@ def _peer_errors() -> Iterator[None]:
 def nothing_was_sent(error: httpx.HTTPError) -> bool:
     """Whether no connection came about, so that even a request that may act only once may be sent again."""
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+
+
+class _Client(httpx.AsyncClient):
+    """Sends what it is given, once.
+
+    What httpx does around that, for each request, is off here and so left out: credentials from the URL, redirects,
+    cookies, hooks. It cost a fifth of a request.
+    """
+
+    async def send(
+        self, request: httpx.Request, *, stream: bool = False, auth: Any = None, follow_redirects: Any = None
+    ) -> httpx.Response:
+        """Send ``request`` as it is; ``auth`` and ``follow_redirects`` are not heeded."""
+        del auth, follow_redirects
+        if self.is_closed:
+            raise RuntimeError("the client is closed")
+        request.extensions.setdefault("timeout", self.timeout.as_dict())
+        # Through the method that httpx itself asks, because that is where tests put their answers.
+        response = await self._transport_for_url(request.url).handle_async_request(request)
+        response.request = request
+        if not stream:
+            await response.aread()
+        return response
 
 
 class _NoCookies(CookieJar):
