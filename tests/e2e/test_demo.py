@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,8 +26,15 @@ RUNNER = "agent-runner"
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    return remit("demo", "--once", "--json", "--port", free_port(), cwd=tmp_path_factory.mktemp("demo"))
+def in_use() -> Iterator[int]:
+    """A port somebody else listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, in_use: int) -> subprocess.CompletedProcess[str]:
+    return remit("demo", "--once", "--json", "--port", in_use, cwd=tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +49,10 @@ def test_it_prints_one_document_and_nothing_else(played: subprocess.CompletedPro
     assert played.returncode == 0
     assert played.stderr == ""
     assert {"endpoints", "tokens", "calls", "audit"} <= set(json.loads(played.stdout))
+
+
+def test_another_port_is_taken_where_its_own_is_in_use(document: dict[str, Any], in_use: int) -> None:
+    assert urlsplit(document["endpoints"]["mcp"]).port != in_use
 
 
 def test_it_names_its_endpoints_and_the_users_tokens(document: dict[str, Any]) -> None:
@@ -154,14 +165,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.terminate()
     else:
         process.send_signal(signal.SIGINT)
-
-
-def test_other_ports_are_taken_where_its_own_are_in_use(tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        first = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
-        done = remit("demo", "--once", "--json", "--port", first, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert urlsplit(json.loads(done.stdout)["endpoints"]["mcp"]).port != first
 
 
 def test_a_step_that_is_not_as_it_should_be_ends_it_with_1(tmp_path: Path) -> None:
