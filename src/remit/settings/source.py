@@ -94,7 +94,8 @@ def listening_on(settings: Settings, address: str) -> Settings:
         Settings.model_validate({"listen": address, "public_url": settings.public_url})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise SettingsInvalid(first["msg"].removeprefix("Value error, "), where=f"--http {address}") from None
+        told = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else "not HOST:PORT"
+        raise SettingsInvalid(told, where=f"--http {address}") from None
     return settings.model_copy(update={"listen": address})
 
 
