@@ -133,6 +133,12 @@ def test_a_home_nobody_has_is_an_error_like_any_other(tmp_path: Path) -> None:
     assert "~nobody-of-that-name" in problem.message
 
 
+def test_a_path_with_a_null_byte_is_refused(tmp_path: Path) -> None:
+    for text in ('state_dir: "a\\0b"\n', 'sts: {clients: {a: {secret: {file: "a\\0b"}}}}\n'):
+        (problem,) = refused(text, tmp_path)
+        assert "is no path" in problem.message
+
+
 # ── mistakes ─────────────────────────────────────────────────────────────────────────────
 
 

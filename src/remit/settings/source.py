@@ -258,6 +258,8 @@ def _absolute(value: Any, folder: Path) -> Any:
 
 
 def _expanded(path: Path) -> Path:
+    if "\0" in str(path):  # which no call of the system takes, and each fails on in its own way
+        raise SettingsInvalid(f"{str(path)!r} is no path", hint="take the null byte out of it")
     try:
         return path.expanduser()
     except RuntimeError as error:
