@@ -22,18 +22,11 @@ ROUTE = {
 }
 
 
-def written(folder: Path, gateway: Any, *, audience: bool = True) -> Path:
+def written(folder: Path, gateway: Any) -> Path:
     """A workspace with this gateway; its settings file."""
     write_workspace(folder)
     config = folder / "remit.yaml"
-
-    def change(document: dict[str, Any]) -> None:
-        document["gateway"] = gateway
-        if audience:
-            runner = document["sts"]["clients"]["agent-runner"]
-            runner["subject_audiences"].append("http://127.0.0.1:8700/gateway")
-
-    edit_settings(config, change)
+    edit_settings(config, lambda document: document.update(gateway=gateway))
     return config
 
 
@@ -117,18 +110,15 @@ def test_check_counts_the_routes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gateway", "audience", "where", "hint"),
+    ("gateway", "where", "hint"),
     [
-        ({"routes": [ROUTE]}, False, "sts.clients.agent-runner.subject_audiences", "add http://127.0.0.1:8700/gateway"),
         (
             {"routes": [{**ROUTE, "audience": "stock-api"}]},
-            True,
             "gateway.routes.orders",
             "add it to sts.clients.agent-runner.targets",
         ),
         (
             {"routes": [{**ROUTE, "methods": {"GET": [], "PUT": ["orders:all"]}}]},
-            True,
             "gateway.routes.orders",
             "add it to the target's scopes in sts.clients.agent-runner",
         ),
@@ -137,15 +127,12 @@ def test_check_counts_the_routes(tmp_path: Path) -> None:
                 "routes": [ROUTE],
                 "forward_auth": {"enabled": True, "trusted_proxies": ["::1"], "secret": {"file": "none"}},
             },
-            True,
             "gateway.forward_auth.secret",
             "put the secret into",
         ),
     ],
 )
-def test_check_tells_what_would_be_refused_every_time(
-    tmp_path: Path, gateway: Any, audience: bool, where: str, hint: str
-) -> None:
-    problems = check_all(written(tmp_path, gateway, audience=audience)).problems
+def test_check_tells_what_would_be_refused_every_time(tmp_path: Path, gateway: Any, where: str, hint: str) -> None:
+    problems = check_all(written(tmp_path, gateway)).problems
     (problem,) = [problem for problem in problems if problem.where == where]
     assert problem.hint.startswith(hint)

@@ -22,7 +22,6 @@ from typing import Any
 
 import httpx
 
-from remit.app import registry
 from remit.app.serving import http_app
 from remit.app.wiring import App, running
 from remit.audit.store.reader import open_reader
@@ -98,7 +97,7 @@ def mint(app: App, user: str = "alice", **changes: Any) -> str:
     """A development user's token for the gateway."""
     assert app.sts is not None
     values = {"audience": app.settings.gateway_audiences[0], "client_id": "frontend", "lifetime": 3600, **changes}
-    person = registry.development_user(app.settings, user)
+    person = app.rules.user(user)
     return mint_subject_token(app.sts, person, now=app.clock.now(), **values).reveal()
 
 
@@ -118,8 +117,6 @@ def make_workspace(
 
     def add_gateway(document: Document) -> None:
         document["gateway"] = {"routes": [_route(name, upstream) for name in SCOPES]}
-        runner = document["sts"]["clients"]["agent-runner"]
-        runner["subject_audiences"].append(f"{listener.url}/gateway")
         if change is not None:
             change(document)
 

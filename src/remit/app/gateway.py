@@ -82,12 +82,6 @@ def problems(settings: Settings) -> Iterator[SetupError]:
     client = registry.clients(settings).get(settings.agent.client_id)
     if client is None:  # told where clients are checked
         return
-    if client.accepted_audiences.isdisjoint(settings.gateway_audiences):
-        yield SettingsInvalid(
-            f'client "{client.client_id}" may not exchange the tokens that callers show to the gateway',
-            where=f"sts.clients.{client.client_id}.subject_audiences",
-            hint=f"add {settings.gateway_audiences[0]}",
-        )
     for route in settings.gateway.routes:
         yield from _target_problems(route, client)
 

@@ -187,8 +187,11 @@ def subject_token_source(app: App, as_user: str | None = None) -> SubjectTokenSo
     return no_token
 
 
-def mint_for(app: App, user: str, *, seconds: int = _DEVELOPMENT_SECONDS) -> Credential:
-    """A token of a development user for the MCP door, as if they had signed in. Raises ``SettingsInvalid``."""
+def mint_for(app: App, user: str, *, seconds: int = _DEVELOPMENT_SECONDS, audience: str = "") -> Credential:
+    """A token of a development user, as if they had signed in. Raises ``SettingsInvalid``.
+
+    It is for ``audience``: the MCP door where nobody else is named.
+    """
     if app.sts is None:
         raise SettingsInvalid(
             "development users need the embedded token service", where="sts.enabled", hint="present a token instead"
@@ -196,7 +199,7 @@ def mint_for(app: App, user: str, *, seconds: int = _DEVELOPMENT_SECONDS) -> Cre
     return mint_subject_token(
         app.sts,
         app.rules.user(user),
-        audience=app.settings.mcp_resource,
+        audience=audience or app.settings.mcp_resource,
         client_id=registry.SIGN_IN_CLIENT,
         lifetime=seconds,
         now=app.clock.now(),

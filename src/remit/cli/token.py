@@ -42,13 +42,15 @@ def mint(
     context: typer.Context,
     user: Annotated[str, typer.Argument(help="A development user of `sts.users`.")],
     hours: Annotated[float, typer.Option(help="How long it lives.", min=0.01, max=24)] = 1.0,
+    audience: Annotated[str, typer.Option(metavar="NAME", help="Whom it is for (default: the MCP door).")] = "",
 ) -> None:
-    """Print an access token of a development user for this server's MCP door. Not for production."""
+    """Print an access token of a development user. Not for production."""
     settings = settings_of(context)
     from remit.app.wiring import mint_for, running
 
     async def make() -> str:
         async with running(settings) as app:
-            return mint_for(app, user, seconds=int(hours * 3600)).reveal()  # printed: that is what was asked for
+            token = mint_for(app, user, seconds=int(hours * 3600), audience=audience)
+            return token.reveal()  # printed: that is what was asked for
 
     typer.echo(run(make()))
