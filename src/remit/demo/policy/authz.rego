@@ -78,4 +78,16 @@ obligations contains {
 	input.action.properties.destructive
 }
 
-reason(code, message) := {"code": code, "message": message, "audience": "user"}
+# ── who is told why ──────────────────────────────────────────────────────────────────────
+
+reason(code, message) := {"code": code, "message": message, "audience": audience}
+
+# Whose role has nothing to do with an API is not even told that it is there: a denial without a reason for the user
+# looks like an unknown tool.
+default audience := "admin"
+
+audience := "user" if {
+	some role in input.subject.properties.roles
+	some grant in tables.roles[role]
+	grant.server == input.resource.properties.server
+}
