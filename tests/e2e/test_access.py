@@ -207,15 +207,6 @@ def names_and_values(answer: httpx.Response) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def company_that_hides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
-    """Its policy keeps its reasons from the caller, so what is denied is not there."""
-    folder = tmp_path_factory.mktemp("hiding")
-
-    def tell_no_reasons(document: Document) -> None:
-        without_scopes(document)
-        rego = folder / "policy" / "authz.rego"
-        text = rego.read_text(encoding="utf-8")
-        assert '"audience": "user"' in text
-        rego.write_text(text.replace('"audience": "user"', '"audience": "admin"'), encoding="utf-8")
-
-    with company_in_thread(folder, tell_no_reasons) as running:
+    """The sample policy tells interns nothing of payments, so to them its tools are not there."""
+    with company_in_thread(tmp_path_factory.mktemp("hiding"), without_scopes) as running:
         yield running
