@@ -140,13 +140,14 @@ async def minted(workspace: Workspace, user: str) -> str:
 def every_call(tokens: dict[str, str]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     """Token, era, tool and arguments."""
     for era in ERAS:
-        for user in ("alice", "bob"):  # bob is refused all of it
+        for user in ("alice", "bob"):  # bob is refused nearly all of it
             for name in (FOUND, MISSING, IN_USE, BROKEN, NOT_JSON, GARBLED, TOO_LONG):
                 yield tokens[user], era, "look_up", {"name": name, "in_header": HEADER, "in_query": QUERY}
             yield tokens[user], era, "look_up", {"name": FOUND, "in_header": f"{HEADER}\r\nX: 1"}
             yield tokens[user], era, "store", {"note": NOTE}
             yield tokens[user], era, "get_order", {"order_id": "O987650123"}
             yield tokens[user], era, "no_such_tool", {"name": FOUND}
+        yield tokens["bob"], era, "refund_order", {"order_id": "O1001", "amount": 1, "reason": "late"}
         yield tokens["alice"][:-2] + "AA", era, "look_up", {"name": FOUND}
         yield "eyJhbGciOiJub25lIn0.e30.", era, "look_up", {"name": FOUND}
 

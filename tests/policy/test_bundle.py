@@ -96,7 +96,7 @@ def bad_yaml(directory: Path) -> None:
         (data("[1]"), "data.json"),
         (bad_yaml, "data.yaml:2:1"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", value) or "directory",
 )
 def test_a_directory_that_is_no_policy_is_refused_by_name(
     directory: Path, spoil: Callable[[Path], None], file: str

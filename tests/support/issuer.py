@@ -29,8 +29,15 @@ from remit.credential import UnverifiedToken
 NOW: Final = 1_800_000_000
 ISSUER: Final = "https://idp.example"
 AUDIENCE: Final = "https://bridge.example/mcp"
+
+
 #: As a claim's or header's value: leave it out.
-ABSENT: Final[Any] = object()
+class _Absent:
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final[Any] = _Absent()
 
 ES256: Final = "ES256"
 RS256: Final = "RS256"
