@@ -19,9 +19,13 @@ def _logging_as_before() -> object:
     structlog.reset_defaults()
 
 
+def _send() -> None:
+    raise ValueError("Bearer hunter2")
+
+
 def _fail() -> None:
     try:
-        raise ValueError("Bearer hunter2")
+        _send()
     except ValueError as error:
         raise RuntimeError("while sending hunter2") from error
 
