@@ -144,7 +144,9 @@ def test_a_watched_directory_tells_of_changes(tmp_path: Path) -> None:
             number = 0
             while changed.empty():  # until the watcher has started to look
                 number += 1
-                (tmp_path / "a.yaml").write_text(f"# {number}\n{tool_file('a')}", encoding="utf-8")
+                whole = tmp_path / "a.new"  # renamed into place: the watcher must not read half a file
+                whole.write_text(f"# {number}\n{tool_file('a')}", encoding="utf-8")
+                whole.replace(tmp_path / "a.yaml")
                 await asyncio.sleep(0.05)
             report = await changed.get()
             stop.set()
