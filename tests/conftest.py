@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How fast examples come says something of the machine, not of the product.
-settings.register_profile("remit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How fast examples come says something of the machine, not of the product. In CI the examples are the same each time,
+# so that a change is judged by itself; everywhere else new ones are tried.
+settings.register_profile(
+    "remit", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
 settings.load_profile("remit")
 
 
