@@ -17,10 +17,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from remit import errors
+from remit.credential import UnverifiedToken
 from remit.tokens.jwks import JwksClient, LiveKeys, StaticKeys
 from remit.tokens.keyset import KeySet
+from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer
 from remit.web import http_client
-from support.issuer import NOW, RS256, FakeIssuer, es256_key, rs256_key
+from support.issuer import AUDIENCE, NOW, RS256, FakeIssuer, es256_key, rs256_key
 from support.servers import serving
 
 IDP = FakeIssuer()
@@ -128,6 +130,19 @@ async def test_other_keys_are_another_generation_and_the_same_ones_are_not() -> 
         server.body = WITH_NEW
         await keys.key(KID, "ES256", now=NOW + 1200)
         assert keys.generation > first
+
+
+@pytest.mark.anyio
+async def test_a_remembered_signature_outlives_no_key_set_that_is_to_be_fetched_again() -> None:
+    async with in_process(headers={"Cache-Control": "max-age=60"}) as (server, keys):
+        verifier = TokenVerifier([TrustedIssuer(IDP.issuer, frozenset({"ES256"}), keys)])
+        token, expect = UnverifiedToken(IDP.mint(exp=NOW + 3600)), Expectation(frozenset({AUDIENCE}))
+        for second in (0, 1, 40):  # remembered from the second time on
+            await verifier.verify(token, expect, now=NOW + second)
+        server.body = {"keys": [NEW.jwk()]}
+        with pytest.raises(errors.SignatureInvalid):
+            await verifier.verify(token, expect, now=NOW + 60)
+        assert server.fetches == 2
 
 
 @pytest.mark.anyio

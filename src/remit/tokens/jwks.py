@@ -39,6 +39,10 @@ class KeySource(Protocol):
         """Which keys these are."""
         ...
 
+    def are_fresh(self, now: float) -> bool:
+        """Whether these are still known to be the issuer's keys; where not, only ``key`` can tell. Cheap, too."""
+        ...
+
     async def key(self, kid: str | None, alg: str, *, now: float) -> jwt.PyJWK:
         """The key of ``kid`` for ``alg``.
 
@@ -57,6 +61,10 @@ class StaticKeys:
             self._keys = KeySet(document)
         except ValueError as error:
             raise SettingsInvalid(str(error), hint="give a JWKS with a public signature key") from error
+
+    def are_fresh(self, now: float) -> bool:  # noqa: ARG002  as the protocol has it
+        """They never change."""
+        return True
 
     async def key(self, kid: str | None, alg: str, *, now: float) -> jwt.PyJWK:  # noqa: ARG002  as the protocol has it
         """The key of ``kid`` for ``alg``, or ``SignatureInvalid``."""
@@ -81,6 +89,10 @@ class LiveKeys:
         """Goes up with every change of the issuer's keys."""
         self._look()
         return self._generation
+
+    def are_fresh(self, now: float) -> bool:  # noqa: ARG002  as the protocol has it
+        """``generation`` has just looked."""
+        return True
 
     async def key(self, kid: str | None, alg: str, *, now: float) -> jwt.PyJWK:  # noqa: ARG002  as the protocol has it
         """The key of ``kid`` for ``alg``, or ``SignatureInvalid``; ``KeysUnavailable`` where the set is no good."""
@@ -134,9 +146,14 @@ class JwksClient:
         """Goes up whenever other keys were fetched."""
         return self._generation
 
+    def are_fresh(self, now: float) -> bool:
+        """Whether they need not be fetched again yet."""
+        # A clock that was set back makes everything stale, never fresh for longer.
+        return self._keys is not None and 0 <= now - self._fetched_at < self._fresh_for
+
     async def key(self, kid: str | None, alg: str, *, now: float) -> jwt.PyJWK:
         """The key of ``kid`` for ``alg``; fetches where that is needed and allowed."""
-        if not self._is_fresh(now) and not (self._trouble and self._is_usable(now)):
+        if not self.are_fresh(now) and not (self._trouble and self._is_usable(now)):
             await self._refresh(now)
         elif not self._is_young(now):
             self._start_fetch(now)  # these keys will do meanwhile
@@ -148,10 +165,6 @@ class JwksClient:
             # It may be a new key: nothing is known against the token while the set cannot be fetched.
             raise self._unavailable()
         return _found(key)
-
-    def _is_fresh(self, now: float) -> bool:
-        # A clock that was set back makes everything stale, never fresh for longer.
-        return self._keys is not None and 0 <= now - self._fetched_at < self._fresh_for
 
     def _is_young(self, now: float) -> bool:
         return 0 <= now - self._fetched_at < self._fresh_for * _EARLY

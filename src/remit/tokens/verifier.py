@@ -28,8 +28,8 @@ from remit.tokens.verified import RFC9068_CLAIMS, Expectation, VerifiedToken
 
 __all__ = ["RFC9068_CLAIMS", "Expectation", "TokenVerifier", "TrustedIssuer", "VerifiedToken"]
 
-#: A verified signature is believed this long without asking for the key again: as long as a key set is kept,
-#: so that a withdrawn key stops counting no later than it would without this memory.
+#: A verified signature is believed this long without asking for the key again, and no longer than the keys are fresh:
+#: a withdrawn key stops counting no later than it would without this memory.
 _REMEMBER_SECONDS: Final = 600.0
 
 
@@ -82,7 +82,8 @@ class TokenVerifier:
            delegation profile that is read here.
 
         Steps 1, 2 and 4 to 7 depend on nothing but the text and this verifier's issuers; a token that passed them
-        is remembered for at most ten minutes, never beyond ``exp``, and only while the issuer's keys are the same.
+        is remembered for at most ten minutes, never beyond ``exp``, and only while the issuer's keys are the same and
+        fresh.
         Steps 3 and 8 are done every time.
 
         This does NOT ask the issuer whether the token was revoked, whether it was used before (``jti``), whether
@@ -99,9 +100,11 @@ class TokenVerifier:
 
     def _recall(self, token: UnverifiedToken, now: float) -> VerifiedToken | None:
         kept = self._memory.recall(token.digest, now)
-        if kept is None or kept.generation != self._issuers[kept.verified.issuer].keys.generation:
+        if kept is None:
             return None
-        return kept.verified
+        keys = self._issuers[kept.verified.issuer].keys
+        # Keys that ought to be fetched again may have been withdrawn: asking for the key is what finds out.
+        return kept.verified if kept.generation == keys.generation and keys.are_fresh(now) else None
 
     async def _verify_unseen(self, token: UnverifiedToken, expect: Expectation, now: float) -> VerifiedToken:
         parsed = parse(token, max_bytes=self._max_bytes)  # (1)
