@@ -77,6 +77,7 @@ MALFORMED = {
     "minus Infinity": with_payload(b'{"exp":-Infinity}'),
     "a number beyond floats": with_payload(b'{"exp":1e999}'),
     "a huge integer": with_payload(b'{"exp":' + b"9" * 5000 + b"}"),
+    "an integer of more than 64 bits": with_payload(b'{"auth_time":18446744073709551616}'),
     "an integer of 21 digits": with_payload(b'{"exp":' + b"9" * 21 + b"}"),
     "lone surrogate in a claim": with_payload(b'{"sub":"\\ud800"}'),
     "lone surrogate in a member's name": with_payload(b'{"\\udfff":"x"}'),

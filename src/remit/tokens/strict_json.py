@@ -12,7 +12,8 @@ from typing import Any, Final, NoReturn
 
 #: Objects and arrays inside each other; the ``act`` chain has its own, lower limit.
 MAX_DEPTH: Final = 16
-_MAX_INTEGER_DIGITS: Final = 20  # a signed 64-bit integer fits
+_MAX_INTEGER_DIGITS: Final = 20  # no longer text is converted at all
+_INTEGERS: Final = range(-(2**63), 2**64)  # what every writer of JSON here can write
 
 
 class NotStrict(ValueError):
@@ -41,7 +42,10 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _integer(text: str) -> int:
     if len(text) > _MAX_INTEGER_DIGITS:
         raise NotStrict("an integer is too large")
-    return int(text)
+    value = int(text)
+    if value not in _INTEGERS:
+        raise NotStrict("an integer is too large")
+    return value
 
 
 def _number(text: str) -> float:
