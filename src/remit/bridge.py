@@ -32,6 +32,7 @@ from remit.errors import (
     ActorUnfit,
     ArgumentsInvalid,
     InternalError,
+    PolicyFailed,
     RemitError,
     RequestUnusable,
     ScopeInsufficient,
@@ -213,7 +214,12 @@ class Bridge:
     ) -> DelegatedToken | None:
         """Decide, record the intent, exchange. No token only where the operation's upstream takes none."""
         question = self._question(Phase.TOOL_CALL, caller, acting, operation, call)  # 3
-        decision = await self._parts.policy.decide(question.document())
+        try:
+            document = question.document()
+        except PolicyFailed:  # arguments that policy cannot be asked about
+            await self._check_visible(caller, acting, operation, call.door)
+            raise
+        decision = await self._parts.policy.decide(document)
         record.decided(decision)
         watch.decided(decision)
         wanted = narrowed(_wanted(operation), _permitted(decision).obligations)
@@ -244,10 +250,14 @@ class Bridge:
             tool.validate(call.arguments)
             return tool, build_request(tool, call.arguments, _context(caller.principal, acting, call_id))
         except (ArgumentsInvalid, RequestUnusable):
-            question = self._question(Phase.TOOL_LIST, caller, acting, tool, door=call.door)
-            if not (await self._parts.policy.decide(question.document())).allow:
-                raise ToolHidden("there is no such tool") from None
+            await self._check_visible(caller, acting, tool, call.door)
             raise
+
+    async def _check_visible(self, caller: Caller, acting: ActingParty, operation: Operation, door: str) -> None:
+        """What is wrong with a call's arguments would tell a hidden tool from an unknown one. Raises ``ToolHidden``."""
+        question = self._question(Phase.TOOL_LIST, caller, acting, operation, door=door)
+        if not (await self._parts.policy.decide(question.document())).allow:
+            raise ToolHidden("there is no such tool") from None
 
     def _question(
         self,

@@ -393,6 +393,16 @@ async def test_what_is_wrong_with_arguments_is_told_only_to_those_who_may_see_th
         assert path.order == ["outcome"]
 
 
+async def test_arguments_that_policy_cannot_be_asked_about_do_not_show_a_hidden_tool() -> None:
+    with pytest.raises(PolicyFailed):
+        await Path().call("get_order", {"id": "x\0"})
+    for policy in (engine(NOT_LISTED), answering(DENY_SILENTLY)):
+        path = Path(policy)
+        with pytest.raises(ToolHidden, match="there is no such tool"):
+            await path.call("get_order", {"id": "x\0"})
+        assert path.order == ["outcome"]
+
+
 async def test_only_tools_that_policy_shows_are_listed_by_name() -> None:
     by_name = engine(
         "package remit.authz\nimport rego.v1\n"
