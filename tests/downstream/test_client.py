@@ -179,6 +179,15 @@ async def test_the_bound_is_on_the_decoded_bytes() -> None:
             await send(client, tool_at(api.url))
 
 
+async def test_a_body_that_is_encoded_more_than_once_is_not_unpacked() -> None:
+    once = gzip.compress(b"x")
+    for field in ("gzip, gzip", "gzip\r\nContent-Encoding: gzip"):
+        async with both() as (api, client):
+            api.answers = [http(200, gzip.compress(once), "application/json", f"Content-Encoding: {field}")]
+            with pytest.raises(ResponseUnusable):
+                await send(client, tool_at(api.url))
+
+
 async def test_a_slow_api_is_given_up_after_the_tools_timeout() -> None:
     async def never(_: Recorded) -> bytes:
         await asyncio.Event().wait()
