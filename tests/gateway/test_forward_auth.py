@@ -141,6 +141,36 @@ async def test_two_targets_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_no_spelling_of_a_host_passes_by_its_route(tmp_path: Path) -> None:
+    opened = asked_by("nginx", tmp_path)
+
+    def change(document: Document) -> None:
+        opened(document)
+        routes = document["gateway"]["routes"]
+        orders, payments = (next(route for route in routes if route["name"] == name) for name in ("orders", "payments"))
+        orders["hosts"] = ["orders.example"]
+        routes[:] = [orders, {**payments, "prefix": orders["prefix"]}]
+
+    async def audience(gate: Gateway, **host: str) -> str:
+        answer = await ask(gate, nginx("GET", "/orders/1", **host))
+        assert answer.status_code == 200
+        return str(claims_of(answer.headers["authorization"].removeprefix("Bearer "))["aud"])
+
+    async with gateway(tmp_path, change=change) as gate:
+        for host in ("orders.example", "ORDERS.example.", "orders.example:443", "orders.example.:443"):
+            assert await audience(gate, **{"X-Original-Host": host}) == "orders-api"
+        assert await audience(gate, **{"X-Original-Host": "other.example"}) == "payments-api"
+        assert await audience(gate) == "payments-api"
+        for host in ("orders.example, a", "orders.example..", "orders.example:", "a@orders.example", "."):
+            answer = await ask(gate, nginx("GET", "/orders/1", **{"X-Original-Host": host}))
+            assert (answer.status_code, answer.headers["x-remit-error"]) == (403, "invalid_request")
+        lines = (f"{name}: {value}" for name, value in nginx("GET", "/orders/1").items())
+        twice = ("X-Original-Host: other.example", "X-Original-Host: orders.example")
+        raw = await gate.raw("GET /forward-auth HTTP/1.1", "Host: 127.0.0.1", *lines, *twice)
+    assert raw.startswith(b"HTTP/1.1 403")
+
+
+@pytest.mark.anyio
 async def test_the_door_is_closed_unless_it_is_opened(tmp_path: Path) -> None:
     async with gateway(tmp_path) as gate:
         answer = await ask(gate, nginx("GET", "/orders/1"))

@@ -13,6 +13,7 @@ The proxy must replace ``Authorization`` and must not believe the caller's own `
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -35,6 +36,7 @@ from remit.principal import Actor, DelegationChain, Parties, read_profile
 DOOR: Final = "forward-auth"
 PATH: Final = "/forward-auth"
 _VISIBLE: Final = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}"  # and what quote leaves alone anyway
+_HOST: Final = re.compile(r"((?:[A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+|\[[0-9A-Fa-f:.]+\])\.?(:[0-9]{1,5})?")
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Style: TypeAlias = Literal["nginx", "traefik", "envoy"]
@@ -141,7 +143,7 @@ class ForwardAuthDoor:
             return read_asked(
                 self._routes,
                 method=_one(headers, told.method) if told.method else scope["method"],
-                host=headers.get(told.host, "") if len(headers.getlist(told.host)) <= 1 else "",
+                host=_host(headers, told.host),
                 uri=uri,
                 authorization=headers.getlist("authorization"),
                 metadata_url=self._metadata_url,
@@ -166,6 +168,19 @@ def _one(headers: Headers, name: str) -> str:
     if len(values) != 1 or not values[0]:
         raise Refused(400, "invalid_request", f"the proxy has to say {name}, once")
     return values[0]
+
+
+def _host(headers: Headers, name: str) -> str:
+    """The host in one spelling, without the dot a name may end in; empty where the proxy says none.
+
+    Any other spelling is refused: it would pass by the routes that are for that host.
+    """
+    if not any(values := headers.getlist(name)):
+        return ""
+    match = _HOST.fullmatch(values[0]) if len(values) == 1 else None
+    if match is None:
+        raise Refused(400, "invalid_request", f"the proxy has to say {name}, in one way")
+    return match[1] + (match[2] or "")
 
 
 def _below(raw_path: bytes, query: bytes) -> bytes:
