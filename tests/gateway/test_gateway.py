@@ -202,6 +202,14 @@ async def test_a_route_may_be_for_one_host_only(tmp_path: Path) -> None:
     assert found == [200, 200, 404, 421]
 
 
+async def test_nobody_is_redirected_to_the_host_they_name(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as gate:
+        for path in ("/mcp/", "/oauth2/token/", "/healthz/"):
+            named = await gate.request("POST", path, headers={"Host": "evil.example"})
+            assert (named.status_code, named.headers.get("location")) == (421, None)
+            assert (await gate.request("POST", path)).status_code == 404
+
+
 async def test_the_trail_tells_where_it_went_but_not_the_path(tmp_path: Path) -> None:
     async with gateway(tmp_path) as gate:
         answer = await gate.request("POST", "/orders/alice@example.com?secret=1", content=b"x" * 1000)

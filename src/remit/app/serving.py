@@ -93,6 +93,8 @@ def http_app(app: App) -> Starlette:
     issuance = partial(Issuance, app.store, app.clock)
     token_service = sts_routes(app.sts, app.clock, app.revocations, app.trail.control, issuance) if app.sts else []
     served = Starlette(routes=[*door.routes, *token_service, *_health(app), *gateway.routes], lifespan=lifespan)
+    # A redirect would lead to whatever Host says, and without TLS where a proxy ends it: with the token or secret.
+    served.router.redirect_slashes = False
     if gateway.door is not None:
         served.router.default = gateway.door
     return served
