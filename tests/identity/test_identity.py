@@ -47,6 +47,19 @@ async def principal(
 # ── the subject ──────────────────────────────────────────────────────────────────────────
 
 
+async def test_a_user_of_another_issuer_is_not_taken_for_the_token_services_own() -> None:
+    exchanged = IDP.token(sub_iss="https://corp.example", act={"sub": "agent-runner", "iss": ISSUER})
+    who = (await identifier(token_service=ISSUER).identify(exchanged)).principal
+    assert (who.subject, who.issuer) == ("alice", "https://corp.example")
+    own = (await identifier(token_service=ISSUER).identify(IDP.token())).principal
+    assert own.issuer == ISSUER
+
+
+async def test_nobody_else_is_believed_about_other_issuers_users() -> None:
+    claimed = OTHER.token(sub_iss=ISSUER, act={"sub": "agent-runner", "iss": OTHER.issuer})
+    assert (await identifier(token_service=ISSUER).identify(claimed)).principal.issuer == OTHER.issuer
+
+
 async def test_a_caller_is_who_the_token_proves() -> None:
     token = IDP.token(
         name="Alice", groups=["support"], roles=["lead"], acr="mfa", amr=["pwd", "otp"], auth_time=1, txn="t", jti="j"

@@ -310,7 +310,8 @@ def _subjects(
 ) -> SubjectIdentifier:
     expect = Expectation(frozenset(audiences), typ=frozenset(settings.identity.typ), leeway=settings.identity.leeway)
     names = {item.issuer: ClaimNames(**item.claims.model_dump()) for item in settings.identity.issuers}
-    return SubjectIdentifier(verifier, expect, clock, names, revocations.check)
+    own = settings.issuer if settings.sts.enabled else ""
+    return SubjectIdentifier(verifier, expect, clock, names, revocations.check, token_service=own)
 
 
 def _actors(

@@ -35,6 +35,8 @@ class SubjectIdentifier:
     ``expect`` holds this server's audiences (RFC 9068 §4: a token for anybody else is refused).
     ``claim_names`` maps an issuer to its spelling; an issuer without an entry uses the defaults.
     ``check_revoked`` raises ``AuthenticationError`` leaves for a verified token that counts no more.
+    ``token_service`` is the one issuer that is believed about other issuers' users (``sub_iss``): the embedded token
+    service, which verified them itself. Without it alice of one issuer would be taken for alice of the other.
     """
 
     def __init__(
@@ -44,12 +46,15 @@ class SubjectIdentifier:
         clock: Clock,
         claim_names: Mapping[str, ClaimNames] | None = None,
         check_revoked: Callable[[VerifiedToken], None] | None = None,
+        *,
+        token_service: str = "",
     ) -> None:
         self._verifier = verifier
         self._expect = expect
         self._clock = clock
         self._claim_names = dict(claim_names or {})
         self._check_revoked = check_revoked
+        self._token_service = token_service
 
     async def identify(self, token: UnverifiedToken | None) -> Caller:
         """The caller that ``token`` proves. Raises ``AuthenticationError`` leaves.
@@ -71,7 +76,7 @@ class SubjectIdentifier:
         claims, names = token.claims, self._claim_names.get(token.issuer, ClaimNames())
         return Principal(
             subject=token.subject,
-            issuer=token.issuer,
+            issuer=self._issuer_of_subject(token),
             client_id=token.client_id,
             audience=token.audience,
             scopes=token.scopes,
@@ -86,6 +91,11 @@ class SubjectIdentifier:
             jti=token.jti,
             txn=token.txn,
         )
+
+    def _issuer_of_subject(self, token: VerifiedToken) -> str:
+        """Who knows the subject: whoever issued the token, but for what the token service exchanged."""
+        proved_by = token.parties.principal.iss if token.issuer == self._token_service else ""
+        return proved_by or token.issuer
 
 
 def _text(value: Any) -> str:

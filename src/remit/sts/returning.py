@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from remit.errors import GrantUnavailable, RevocationUnknown, StateInvalid, UnauthorizedClient
+from remit.errors import AuditError, GrantUnavailable, RevocationUnknown, StateInvalid, UnauthorizedClient
 from remit.sts.clients import Client
 from remit.sts.form import Form
 from remit.sts.issued import IssuedTokens
@@ -45,6 +45,8 @@ class Returning:
             await self._revoke(token, client)
         except (StateInvalid, RevocationUnknown) as error:
             raise GrantUnavailable("the token cannot be revoked now", detail=error.message) from error
+        except AuditError as error:  # it is revoked all the same
+            raise GrantUnavailable("the revocation cannot be recorded now", detail=error.detail) from error
         return {}
 
     async def _revoke(self, token: VerifiedToken, client: Client) -> None:

@@ -34,6 +34,10 @@ _HOP_BY_HOP: Final = frozenset(
 _CREDENTIALS: Final = frozenset({"authorization", "cookie", "set-cookie"})
 #: Rewritten by us or by the HTTP library.
 _OURS: Final = frozenset({"host", "content-length", "expect", "x-request-id", "forwarded", "x-real-ip", "via"})
+#: Other names under which proxies tell where a caller is; here they would be the caller's own word.
+_WHEREABOUTS: Final = frozenset(
+    ["true-client-ip", "x-client-ip", "x-cluster-client-ip", "cf-connecting-ip", "fastly-client-ip", "x-original-host"]
+)
 _NEGOTIATED: Final = frozenset({"accept-encoding"})
 #: Some frameworks take the method or the path from these.
 _OVERRIDES: Final = frozenset(
@@ -76,7 +80,7 @@ def request_fields(raw: Raw, origin: Origin, *, cookies: bool) -> Fields:
 
     A name with ``_`` is dropped: CGI and WSGI take it for ``-``, and so for another field than the one looked at.
     """
-    passed = _passed(raw, _OURS | _NEGOTIATED | _OVERRIDES | _credentials(cookies=cookies))
+    passed = _passed(raw, _OURS | _NEGOTIATED | _OVERRIDES | _WHEREABOUTS | _credentials(cookies=cookies))
     fields = [(name.decode("ascii"), _text(value)) for name, value in passed if b"_" not in name]
     told = [("x-forwarded-proto", origin.scheme), ("x-forwarded-host", origin.host)]
     return [*fields, *([("x-forwarded-for", origin.client)] if origin.client else []), *told]
