@@ -222,6 +222,8 @@ class Bridge:
         decision = await self._parts.policy.decide(document)
         record.decided(decision)
         watch.decided(decision)
+        if isinstance(decision, Deny) and decision.failed:
+            await self._check_not_hidden(caller, acting, operation, call.door)
         wanted = narrowed(_wanted(operation), _permitted(decision).obligations)
         _check_actor(acting, operation)
         self._check_held(caller.principal, wanted)
@@ -258,6 +260,16 @@ class Bridge:
         question = self._question(Phase.TOOL_LIST, caller, acting, operation, door=door)
         if not (await self._parts.policy.decide(question.document())).allow:
             raise ToolHidden("there is no such tool") from None
+
+    async def _check_not_hidden(self, caller: Caller, acting: ActingParty, operation: Operation, door: str) -> None:
+        """A policy that fails on some arguments would tell a hidden tool from an unknown one too.
+
+        Where it cannot say whether the tool is hidden either, everybody is told that it fails.
+        """
+        question = self._question(Phase.TOOL_LIST, caller, acting, operation, door=door)
+        listed = await self._parts.policy.decide(question.document())
+        if isinstance(listed, Deny) and not listed.failed:
+            raise ToolHidden("there is no such tool")
 
     def _question(
         self,

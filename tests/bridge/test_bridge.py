@@ -403,6 +403,27 @@ async def test_arguments_that_policy_cannot_be_asked_about_do_not_show_a_hidden_
         assert path.order == ["outcome"]
 
 
+#: Fails, in the call's phase, on an id that is no number.
+FAILS = """
+package remit.authz
+import rego.v1
+default allow := false
+allow if to_number(object.get(input.arguments, "id", "1")) > 0
+decision := {"allow": allow, "reasons": []} if input.phase == "tool_call"
+decision := {"allow": SHOWN, "reasons": []} if input.phase == "tool_list"
+"""
+
+
+async def test_a_policy_that_fails_on_arguments_does_not_show_a_hidden_tool() -> None:
+    with pytest.raises(PolicyFailed):
+        await Path(engine(FAILS.replace("SHOWN", "true"))).call("get_order", {"id": "zz"})
+    hidden = Path(engine(FAILS.replace("SHOWN", "false")))
+    with pytest.raises(ToolHidden, match="there is no such tool"):
+        await hidden.call("get_order", {"id": "zz"})
+    assert hidden.outcome["decision"]["detail"]
+    assert hidden.order == ["outcome"]
+
+
 async def test_only_tools_that_policy_shows_are_listed_by_name() -> None:
     by_name = engine(
         "package remit.authz\nimport rego.v1\n"
