@@ -26,7 +26,7 @@
     │       DownstreamRefused (4xx) · DownstreamFailed (5xx) · DownstreamUnavailable · ResponseUnusable
     │       DownstreamTimeout (a kind of DownstreamUnavailable)
     ├── GrantError           what the own token endpoint answers (RFC 6749 §5.2, RFC 8693 §2.2.2)
-    │       InvalidRequest · InvalidClient · InvalidGrant · UnauthorizedClient
+    │       InvalidRequest · InvalidClient · UnauthorizedClient
     │       UnsupportedGrantType · InvalidScope · InvalidTarget · GrantUnavailable (503)
     ├── AuditError           the trail cannot be written: nothing is called
     └── InternalError        anything unforeseen
@@ -389,12 +389,6 @@ class InvalidClient(GrantError):
 
     code = "invalid_client"
     status = 401
-
-
-class InvalidGrant(GrantError):
-    """The grant itself is no good (not used for token exchange: RFC 8693 §2.2.2)."""
-
-    code = "invalid_grant"
 
 
 class UnauthorizedClient(GrantError):

@@ -14,7 +14,6 @@ GRANT_TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange" 
 TOKEN_TYPE_ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"
 TOKEN_TYPE_REFRESH_TOKEN: Final = "urn:ietf:params:oauth:token-type:refresh_token"
 TOKEN_TYPE_ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"
-TOKEN_TYPE_JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
 
 # Client authentication (RFC 6749 §2.3.1, RFC 7523 §2.2)
 CLIENT_SECRET_BASIC: Final = "client_secret_basic"
@@ -29,7 +28,6 @@ WELL_KNOWN_PROTECTED_RESOURCE: Final = "/.well-known/oauth-protected-resource"  
 
 # JOSE ``typ`` values
 TYP_ACCESS_TOKEN: Final = "at+jwt"  # RFC 9068 §2.1
-TYP_JWT: Final = "jwt"
 
 #: Extension parameter of the token request: the longest lifetime wanted, in whole seconds. RFC 8693 has none,
 #: and RFC 6749 §3.2 has servers ignore what they do not know; the answer is checked against it all the same.
