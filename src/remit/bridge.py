@@ -46,7 +46,7 @@ from remit.identity.subject import SubjectIdentifier
 from remit.policy.decision import Decision, Deny, Permit
 from remit.policy.engine import PolicyEngine
 from remit.policy.input import Operation, Phase, Question
-from remit.policy.obligations import narrowed
+from remit.policy.obligations import Demands
 from remit.principal import ActingParty, Assurance, Caller, Principal
 
 
@@ -224,7 +224,7 @@ class Bridge:
         watch.decided(decision)
         if isinstance(decision, Deny) and decision.failed:
             await self._check_not_hidden(caller, acting, operation, call.door)
-        wanted = narrowed(_wanted(operation), _permitted(decision).obligations)
+        wanted = Demands.of(_permitted(decision).obligations).narrowed(_wanted(operation))
         _check_actor(acting, operation)
         self._check_held(caller.principal, wanted)
 

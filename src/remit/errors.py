@@ -17,7 +17,8 @@
     │       PolicyFailed     no decision could be had: denied, and it says why to the operator
     │       ActorUnfit       no agent runner where one is needed, or one where none may be
     │       ActorRevoked     the operator switched the agent runner off
-    │       ScopeInsufficient  403 with a challenge
+    │       ApprovalRequired · ApprovalDenied · ApprovalUnusable   somebody has to say yes, said no, or may not say
+    │       ScopeInsufficient · StepUpRequired   403 with a challenge: more scopes, another sign-in
     ├── ToolError            ToolUnknown, ToolHidden (a protocol error) · ArgumentsInvalid · RequestUnusable
     │                        RequestTooLarge · RequestTimeout (the gateway: 413, 408)
     ├── ExchangeError        asking the token service
@@ -27,7 +28,7 @@
     │       DownstreamTimeout (a kind of DownstreamUnavailable)
     ├── GrantError           what the own token endpoint answers (RFC 6749 §5.2, RFC 8693 §2.2.2)
     │       InvalidRequest · InvalidClient · UnauthorizedClient
-    │       UnsupportedGrantType · InvalidScope · InvalidTarget · GrantUnavailable (503)
+    │       UnsupportedGrantType · InvalidScope · InvalidTarget · AccessDenied · GrantUnavailable (503)
     ├── AuditError           the trail cannot be written: nothing is called
     └── InternalError        anything unforeseen
 
@@ -229,6 +230,38 @@ class ActorRevoked(AuthorizationError):
     code = "actor_revoked"
 
 
+class ApprovalRequired(AuthorizationError):
+    """Policy permits the call once somebody has approved it; nothing was called.
+
+    ``approval_id`` names what waits, until ``expires_at`` (seconds since the epoch). ``by_user``: the user themself
+    may say yes; otherwise somebody else has to. ``question`` is what to ask them: it holds the call's arguments, so it
+    goes to the user's client alone, never to trail or log.
+    """
+
+    code = "approval_required"
+
+    def __init__(
+        self, message: str, *, approval_id: str, by_user: bool, expires_at: int, question: str, detail: str = ""
+    ) -> None:
+        super().__init__(message, detail=detail, hint=f"`remit approvals grant {approval_id}` lets it through once")
+        self.approval_id = approval_id
+        self.by_user = by_user
+        self.expires_at = expires_at
+        self.question = question
+
+
+class ApprovalDenied(AuthorizationError):
+    """Whoever was asked to approve the call said no."""
+
+    code = "approval_denied"
+
+
+class ApprovalUnusable(AuthorizationError):
+    """An approval that is unknown, expired, decided or used already, of another call, or not this person's to give."""
+
+    code = "approval_unusable"
+
+
 class ScopeInsufficient(AuthorizationError):
     """The caller's token lacks ``scope`` (space-separated, all that is needed)."""
 
@@ -236,6 +269,23 @@ class ScopeInsufficient(AuthorizationError):
 
     def __init__(self, message: str, *, scope: str, detail: str = "", hint: str = "") -> None:
         super().__init__(message, detail=detail, hint=hint)
+        self.scope = scope
+
+
+class StepUpRequired(AuthorizationError):
+    """The user has to sign in again (RFC 9470): by one of ``acr_values``, or not longer than ``max_age`` seconds ago.
+
+    Both may be asked, and ``scope`` besides (space-separated; empty where none is missing).
+    """
+
+    code = "insufficient_user_authentication"
+
+    def __init__(
+        self, message: str, *, acr_values: tuple[str, ...], max_age: int, scope: str = "", detail: str = ""
+    ) -> None:
+        super().__init__(message, detail=detail, hint="have the user sign in again as policy asks")
+        self.acr_values = acr_values
+        self.max_age = max_age
         self.scope = scope
 
 
@@ -413,6 +463,12 @@ class InvalidTarget(GrantError):
     """The server will not issue a token for this audience or resource (RFC 8693 §2.2.2)."""
 
     code = "invalid_target"
+
+
+class AccessDenied(GrantError):
+    """Policy denies this exchange (the code of RFC 8628 §3.5, registered for the token endpoint)."""
+
+    code = "access_denied"
 
 
 class GrantUnavailable(GrantError):

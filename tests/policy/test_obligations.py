@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.errors import PolicyFailed
-from remit.policy.obligations import Obligation, narrowed, read_obligation
+from remit.policy.obligations import Demands, Obligation, read_obligation
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,10 @@ def scopes(*allowed: str) -> Obligation:
 
 def seconds(value: Any) -> Obligation:
     return Obligation("t", "limit_lifetime", {"seconds": value})
+
+
+def narrowed(wanted: Wanted, obligations: list[Obligation]) -> Wanted:
+    return Demands.of(obligations).narrowed(wanted)
 
 
 def test_nothing_demanded_changes_nothing() -> None:

@@ -109,7 +109,7 @@ def test_relative_paths_are_relative_to_the_settings_file_wherever_remit_runs(tm
     etc = file.parent
     assert settings.state_dir == etc / "state"
     assert settings.tools == (etc / "here", etc / "../there")
-    assert settings.policy == etc / "rules"
+    assert settings.policy.path == etc / "rules"
     assert settings.audit_file == etc / "trail.db"
     assert settings.agent.client_secret is not None
     assert settings.agent.client_secret.file == etc / "secrets" / "agent"
@@ -125,7 +125,7 @@ def test_absolute_paths_and_those_of_the_home_stay_what_they_are(
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     settings = loaded(yaml.safe_dump({"state_dir": "~/remit", "policy": str(tmp_path / "rules")}), tmp_path / "etc")
     assert settings.state_dir == tmp_path / "home" / "remit"
-    assert settings.policy == tmp_path / "rules"
+    assert settings.policy.path == tmp_path / "rules"
 
 
 def test_a_home_nobody_has_is_an_error_like_any_other(tmp_path: Path) -> None:

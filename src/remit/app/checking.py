@@ -59,7 +59,7 @@ def _tools(settings: Settings) -> _Found:
 
 
 def _policy(settings: Settings) -> _Found:
-    return _trying(lambda: f"policy {RegoEngine(load_policy(settings.policy), SystemClock()).revision} ok")
+    return _trying(lambda: f"policy {RegoEngine(load_policy(settings.policy.path), SystemClock()).revision} ok")
 
 
 def _clients(settings: Settings) -> _Found:

@@ -152,7 +152,7 @@ async def running(settings: Settings, *, agent: str = "", clock: Clock | None = 
         service = _exchange_service(settings, sts, http, clock)
         service_verifier = _service_verifier(settings, sts, http)
         tools = _catalog(settings)
-        policy = RegoEngine(load_policy(settings.policy), clock)
+        policy = RegoEngine(load_policy(settings.policy.path), clock)
         bridge = Bridge(
             Parts(
                 subjects=_subjects(settings, verifier, clock, revocations, settings.mcp_audiences),

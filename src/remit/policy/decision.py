@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal
 
 from remit.errors import PolicyDenied, PolicyFailed
-from remit.policy.obligations import Obligation, read_obligation
+from remit.policy.obligations import SUPPORTED, Obligation, read_obligation
 
 Audience = Literal["user", "admin"]
 
@@ -47,8 +47,16 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where a policy says what, as ``file:line``: its entrypoint, and the rule that gives each reason code."""
+
+    entry: str = ""
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class _Decision:
-    """What permit and deny share. ``rule`` says what decided: file, policy name, reason codes."""
+    """What permit and deny share. ``rule`` says what decided: ``sample/1 role_forbids (authz.rego:33)``."""
 
     basis: Basis
     reasons: tuple[Reason, ...] = ()
@@ -122,33 +130,50 @@ def failed(basis: Basis, detail: str) -> Deny:
     return Deny(basis, (FAILED,), FAILED.code, detail=detail, failed=True)
 
 
-def read_decision(answer: object, basis: Basis, where: str) -> Decision:
-    """The answer of an engine's entrypoint as a decision. ``where`` is the file it comes from.
+def read_decision(answer: object, basis: Basis, places: Places, supported: Collection[str] = SUPPORTED) -> Decision:
+    """The answer of an engine's entrypoint as a decision. ``supported``: the obligations that can be enforced.
 
     Permit only where ``allow`` is exactly true and everything beside it is well formed: a misspelt or unknown
     member or obligation could be a restriction nobody would enforce. Never raises.
     """
     try:
-        return _decision(answer, basis, where)
+        return _decision(answer, basis, places, supported)
     except ValueError as error:
-        return failed(basis, f"{where}: {error}")
+        return failed(basis, f"{places.entry}: {error}" if places.entry else str(error))
 
 
-def _decision(answer: object, basis: Basis, where: str) -> Decision:
+def supported_by(document: Mapping[str, Any]) -> Collection[str]:
+    """The obligations that can be enforced for an input document; none where it does not say."""
+    try:
+        return list(document["context"]["supported_obligations"])
+    except (KeyError, TypeError):
+        return ()
+
+
+def _decision(answer: object, basis: Basis, places: Places, supported: Collection[str]) -> Decision:
     if not isinstance(answer, Mapping):
         raise ValueError("the decision is not an object")  # noqa: TRY004  one kind of error for every bad answer
     if strangers := answer.keys() - _MEMBERS:
         raise ValueError(f"the decision has the unknown member {min(strangers)[:_MAX_CODE]!r}")
     reasons = tuple(_reason(item) for item in _items(answer, "reasons"))
     obligations = tuple(read_obligation(item) for item in _items(answer, "obligations"))
-    rule = " ".join(filter(None, [f"{where}:", _policy(answer), *sorted(reason.code for reason in reasons)]))
+    rule = " ".join(filter(None, [_policy(answer), *_decided_by(reasons, places)]))
     match answer.get("allow"):
         case True:
+            for obligation in obligations:
+                if obligation.type not in supported:
+                    raise ValueError(f"{obligation.type} cannot be enforced here")
             return Permit(basis, reasons, rule, obligations)
         case False:
             return Deny(basis, reasons, rule)
         case _:
             raise ValueError("allow is neither true nor false")
+
+
+def _decided_by(reasons: tuple[Reason, ...], places: Places) -> list[str]:
+    codes = sorted({reason.code for reason in reasons})
+    located = [f"{code} ({place})" if (place := places.codes.get(code)) else code for code in codes]
+    return located or ([f"({places.entry})"] if places.entry else [])
 
 
 def _items(answer: Mapping[str, Any], name: str) -> list[Any]:

@@ -13,7 +13,7 @@ class PolicyEngine(Protocol):
 
     @property
     def revision(self) -> str:
-        """Which policy is in force."""
+        """Which policy is in force; empty where that is known only once something was decided."""
         ...
 
     async def decide(self, document: Mapping[str, Any]) -> Decision:
@@ -22,4 +22,8 @@ class PolicyEngine(Protocol):
 
     async def decide_many(self, documents: Sequence[Mapping[str, Any]]) -> list[Decision]:
         """Decide about each, in order: one deny that stands for a failure does not touch the others."""
+        ...
+
+    async def aclose(self) -> None:
+        """End what it runs. Decisions under way, and later ones, are denied."""
         ...

@@ -35,6 +35,8 @@ BUILTINS: Final = frozenset(
 #: Where a policy's data lies, so no module may lie there: the engine would let the data win, silently.
 DATA_ROOT: Final = "remit_data"
 
+#: No reason code is longer.
+_MAX_CODE: Final = 100
 _IMPORTS: Final = frozenset(
     {"rego.v1", *(f"future.keywords.{word}" for word in ("contains", "every", "if", "in", "not"))}
 )
@@ -57,10 +59,32 @@ def objections(modules: Sequence[Module]) -> list[Objection]:
     return [objection for module in modules for objection in _Gate(module, own).objections()]
 
 
-def defines(module: Module, package: str, rule: str) -> bool:
-    """Whether ``module`` is of ``package`` and has a rule of that name."""
-    heads = (_path(head) for head, _ in _heads(module))
-    return _path(module["ast"]["package"]["refr"]) == package and rule in heads
+def entrypoints(modules: Sequence[Module], package: str, rule: str) -> list[str]:
+    """Where a rule of ``package`` is, as ``file:line``; more than once where it has several bodies."""
+    found = (
+        f"{module['source']['file']}:{line}"
+        for module in modules
+        if _path(module["ast"]["package"]["refr"]) == package
+        for line, head in _headlines(module)
+        if head == rule
+    )
+    return sorted(found)
+
+
+def reason_places(modules: Sequence[Module]) -> dict[str, str]:
+    """The rule that names each reason: short text → ``file:line`` of the first rule it stands in.
+
+    Every text of a policy is taken, because which of them are reason codes shows only when it decides.
+    """
+    places: dict[str, str] = {}
+    for module in modules:
+        for rule in module["ast"]["rules"]:
+            place = f"{module['source']['file']}:{_line(rule)}"
+            for node in _nodes(rule):
+                text = node.get("String")
+                if isinstance(text, dict) and isinstance(value := text.get("value"), str) and len(value) <= _MAX_CODE:
+                    places.setdefault(value, place)
+    return places
 
 
 class _Gate:
@@ -121,6 +145,17 @@ class _Gate:
         before = self._text[:start]
         line, column = before.count(b"\n") + 1, start - before.rfind(b"\n")
         return Objection(f"{self._file}:{line}:{column}", message)
+
+
+def _headlines(module: Module) -> Iterator[tuple[int, str]]:
+    """Each rule's first line, and its name."""
+    for rule, (head, _) in zip(module["ast"]["rules"], _heads(module), strict=True):
+        yield _line(rule), _path(head)
+
+
+def _line(rule: Mapping[str, Any]) -> int:
+    (body,) = rule.values()
+    return int(body["span"]["line"])
 
 
 def _functions(module: Module) -> Iterator[str]:

@@ -11,6 +11,7 @@ The top members are those of an AuthZEN 1.0 request (subject, action, resource, 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ SCHEMA: Final = "remit.authz.input/v1"
 _MAX_INTEGER: Final = 2**53 - 1
 _MAX_DEPTH: Final = 60  # of the arguments; 64 for the document
 _MAX_BYTES: Final = 256 * 1024
+_UNREADABLE: Final = re.compile("[\0\ud800-\udfff]")
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -37,17 +39,24 @@ class Phase(StrEnum):
 
     TOOL_LIST = "tool_list"  # may this caller see the tool at all
     TOOL_CALL = "tool_call"  # may this call be made
+    TOKEN_EXCHANGE = "token_exchange"  # may this token be issued
+    RESULT = "result"  # may this answer be given
 
 
-_ACTIONS: Final = {Phase.TOOL_LIST: "tools/list", Phase.TOOL_CALL: "tools/call"}
+_ACTIONS: Final = {
+    Phase.TOOL_LIST: "tools/list",
+    Phase.TOOL_CALL: "tools/call",
+    Phase.TOKEN_EXCHANGE: "token_exchange",
+    Phase.RESULT: "tools/result",
+}
 
 
 class Operation(Protocol):
-    """What policy is asked about: a tool, or a request to a route of the gateway."""
+    """What policy is asked about: a tool, a request to a route of the gateway, or the target of an exchange."""
 
     @property
     def kind(self) -> str:
-        """``tool`` or ``route``."""
+        """``tool``, ``route`` or ``target``."""
         ...
 
     @property
@@ -96,11 +105,58 @@ class Operation(Protocol):
         ...
 
 
+_NO_EFFECT: Final = ToolAnnotations(read_only=False, destructive=False, idempotent=False, open_world=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeTarget:
+    """What policy is asked about before a token is issued: whom it will be for, and what is asked for it."""
+
+    auth: ToolAuth
+    kind: str = "target"
+    method: str = ""
+    path: str = ""
+    upstream: str = ""
+    annotations: ToolAnnotations = _NO_EFFECT
+    tags: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+
+    @property
+    def name(self) -> str:
+        """The audience, else the resource."""
+        return self.auth.audience or self.auth.resource
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalState:
+    """Whether somebody approved this very call. ``state``: ``none``, ``pending``, ``approved`` or ``denied``.
+
+    ``approver`` is the approver's ``sub``; ``method`` how they were asked: ``elicitation`` or ``operator``.
+    """
+
+    state: str = "none"
+    id: str = ""
+    approver: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFacts:
+    """What an API answered, shaped by its tool. ``size`` in bytes."""
+
+    status: int = 0
+    size: int = 0
+    truncated: bool = False
+    data: Any = None
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May ``principal``, through ``acting``, see or call ``tool``? ``now`` in seconds since the epoch.
+    """May ``principal``, through ``acting``, see, call or have ``tool``? ``now`` in seconds since the epoch.
 
-    ``client`` is what the client says of itself.
+    ``client`` is what the client says of itself. ``first_time``: this agent has not acted for this user before.
+    ``supported``: the obligations that can be enforced.
     """
 
     phase: Phase
@@ -112,12 +168,16 @@ class Question:
     door: str = ""
     request_id: str = ""
     client: str = ""
+    approval: ApprovalState = ApprovalState()
+    first_time: bool = False
+    result: ResultFacts = ResultFacts()
+    supported: tuple[str, ...] = SUPPORTED
 
     def document(self) -> dict[str, Any]:
         """The input document. Raises ``PolicyFailed`` where engines would read it differently.
 
         That is: arguments beyond 256 KB or 60 levels, whole numbers beyond ±(2^53-1), numbers that are not finite,
-        NUL, and lone surrogates.
+        NUL, and lone surrogates. In a result such numbers are given as text and such characters replaced.
         """
         _check(self.arguments)
         return {
@@ -130,6 +190,7 @@ class Question:
             "resource": _resource(self.tool),
             "arguments": dict(self.arguments),
             "token": _token(self.principal, self.tool, self.now),
+            "result": _result(self.result),
             "context": _context(self),
             "time": _time(self.now),
         }
@@ -176,6 +237,7 @@ def _action(phase: Phase, tool: Operation) -> dict[str, Any]:
         "read_only": annotations.read_only,
         "destructive": annotations.destructive,
         "idempotent": annotations.idempotent,
+        "open_world": annotations.open_world,
     }
     return {"name": _ACTIONS[phase], "properties": properties}
 
@@ -186,6 +248,7 @@ def _resource(tool: Operation) -> dict[str, Any]:
         "path": tool.path,
         "target": tool.auth.audience or tool.auth.resource,
         "tags": list(tool.tags),
+        "data_class": _data_class(tool.facts),
         "facts": dict(tool.facts),
         "digest": tool.digest,
     }
@@ -215,9 +278,48 @@ def _context(question: Question) -> dict[str, Any]:
         "door": question.door,
         "request_id": question.request_id,
         "client": question.client,
-        "approval": {"state": "none", "id": "", "approver": ""},
-        "supported_obligations": list(SUPPORTED),
+        "approval": _approval(question.approval),
+        "first_time": question.first_time,
+        "supported_obligations": list(question.supported),
     }
+
+
+def _approval(approval: ApprovalState) -> dict[str, Any]:
+    return {"state": approval.state, "id": approval.id, "approver": approval.approver, "method": approval.method}
+
+
+def _data_class(facts: Mapping[str, Any]) -> str:
+    """The fact ``dataClass`` of a tool: what kind of data it is about, by its author's own words."""
+    value = facts.get("dataClass", "")
+    return value if isinstance(value, str) else ""
+
+
+def _result(result: ResultFacts) -> dict[str, Any]:
+    return {
+        "status": result.status,
+        "bytes": result.size,
+        "truncated": result.truncated,
+        "data": _readable(result.data, 0),
+    }
+
+
+def _readable(value: Any, depth: int) -> Any:
+    """An API's answer as all engines read it alike; what they would not, as text. Raises ``PolicyFailed``."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return value if math.isfinite(value) and -_MAX_INTEGER <= value <= _MAX_INTEGER else str(value)
+    if isinstance(value, str):
+        return value if value.isascii() and "\0" not in value else _UNREADABLE.sub("\ufffd", value)
+    if depth == _MAX_DEPTH:
+        raise PolicyFailed(
+            "policy cannot be asked about this answer, so it is withheld",
+            detail=f"it is nested deeper than {_MAX_DEPTH} levels",
+            hint="take less of it with response.select",
+        )
+    if isinstance(value, list):
+        return [_readable(item, depth + 1) for item in value]
+    return {_readable(key, depth + 1): _readable(item, depth + 1) for key, item in value.items()}
 
 
 def _time(now: float) -> dict[str, Any]:
@@ -286,7 +388,8 @@ def empty_document(phase: Phase) -> dict[str, Any]:
     none = {"type": "", "id": "", "issuer": ""}
     requested = {"scopes": [], "audience": "", "resource": "", "lifetime": 0, "grant": ""}
     effects = {"http_method": "", "effect": "", "read_only": False, "destructive": False, "idempotent": False}
-    where = {"server": "", "path": "", "target": "", "tags": [], "facts": {}, "digest": ""}
+    effects["open_world"] = False
+    where = {"server": "", "path": "", "target": "", "tags": [], "data_class": "", "facts": {}, "digest": ""}
     identity = {"name": "", "groups": [], "roles": [], "acr": "", "amr": [], "auth_time": 0}
     runner = {"client_id": "", "assurance": "", "evidence": "", "attested": False}
     return {
@@ -299,11 +402,13 @@ def empty_document(phase: Phase) -> dict[str, Any]:
         "resource": {"type": "", "id": "", "properties": where},
         "arguments": {},
         "token": {"scopes": [], "audience": [], "issuer": "", "expires_in": 0, "requested": requested},
+        "result": _result(ResultFacts()),
         "context": {
             "door": "",
             "request_id": "",
             "client": "",
-            "approval": {"state": "none", "id": "", "approver": ""},
+            "approval": _approval(ApprovalState()),
+            "first_time": False,
             "supported_obligations": list(SUPPORTED),
         },
         "time": _time(0),

@@ -25,7 +25,7 @@ from remit.clock import Clock
 from remit.errors import PolicyInvalid
 from remit.policy import gate
 from remit.policy.bundle import Bundle
-from remit.policy.decision import Basis, Decision, Deny, failed, read_decision
+from remit.policy.decision import Basis, Decision, Deny, Places, failed, read_decision, supported_by
 from remit.policy.input import Phase, empty_document
 
 PACKAGE: Final = "remit.authz"
@@ -50,13 +50,16 @@ class RegoEngine:
         self._engine = _parsed(bundle)
         modules = orjson.loads(self._engine.get_ast_as_json())
         _pass_gate(modules)
-        self._where = ",".join(sorted(m["source"]["file"] for m in modules if gate.defines(m, PACKAGE, RULE)))
+        self._places = Places(",".join(gate.entrypoints(modules, PACKAGE, RULE)), gate.reason_places(modules))
         self._try_out()
 
     @property
     def revision(self) -> str:
         """The bundle's."""
         return self._bundle.revision
+
+    async def aclose(self) -> None:
+        """Nothing runs apart from this process."""
 
     async def decide(self, document: Mapping[str, Any]) -> Decision:
         """See ``PolicyEngine.decide``."""
@@ -94,7 +97,9 @@ class RegoEngine:
             problem = "the input is not JSON"
         duration = round((self._clock.monotonic() - started) * 1_000_000)
         basis = Basis(secrets.token_hex(12), self.revision, digest, duration)
-        return failed(basis, problem) if problem else read_decision(answer, basis, self._where)
+        if problem:
+            return failed(basis, problem)
+        return read_decision(answer, basis, self._places, supported_by(document))
 
     def _try_out(self) -> None:
         """Both phases about nobody and nothing: a policy must have an answer even then.
@@ -107,16 +112,16 @@ class RegoEngine:
                 answer = _answer(self._engine, orjson.dumps(empty_document(phase)).decode())
             except _Undecided as error:
                 if error.__cause__ is not None:
-                    raise _invalid(error.__cause__, self._where) from error
+                    raise _invalid(error.__cause__, self._places.entry) from error
                 raise self._unusable(phase, str(error)) from error
-            decision = read_decision(answer, Basis("", self.revision), self._where)
+            decision = read_decision(answer, Basis("", self.revision), self._places)
             if isinstance(decision, Deny) and decision.failed:
                 raise self._unusable(phase, decision.detail)
 
     def _unusable(self, phase: Phase, detail: str) -> PolicyInvalid:
         return PolicyInvalid(
             f"the policy gives no usable decision for {phase}",
-            where=self._where,
+            where=self._places.entry,
             detail=detail,
             hint=f"{_ENTRYPOINT} must be {{allow, reasons, obligations, policy}} for every input",
         )
@@ -184,5 +189,5 @@ def _pass_gate(modules: Sequence[gate.Module]) -> None:
             detail="; ".join(f"{objection.where}: {objection.message}" for objection in found[:20]),
             hint="use the built-in functions that depend on their arguments alone; the time is input.time",
         )
-    if not any(gate.defines(module, PACKAGE, RULE) for module in modules):
+    if not gate.entrypoints(modules, PACKAGE, RULE):
         raise PolicyInvalid(f"no file defines {_ENTRYPOINT}", hint=f"begin with `package {PACKAGE}` and `{RULE} := …`")

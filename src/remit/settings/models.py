@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from remit.settings.fields import Algorithm, Name, Scope, Seconds, SecretRef, Section, Url, WholeSeconds
 from remit.settings.gateway import GatewaySettings
+from remit.settings.policy import PolicySettings
 from remit.settings.sts import StsSettings
 from remit.web import is_loopback
 
@@ -140,7 +141,7 @@ class Settings(BaseSettings):
     public_url: Url | None = None
     state_dir: Path = Path(".remit")
     tools: tuple[Path, ...] = (Path("tools"),)
-    policy: Path = Path("policy")
+    policy: PolicySettings = PolicySettings()
     variables: Mapping[str, str] = Field(default_factory=dict)
     subject_token: Annotated[str, Field(repr=False)] = ""
     subject_token_file: Path | None = None
@@ -221,6 +222,11 @@ class Settings(BaseSettings):
     def keys_dir(self) -> Path:
         """Where the token service's signing keys are."""
         return self.state_dir / "keys"
+
+    @property
+    def approvals_file(self) -> Path:
+        """Where it stands who asked for an approval, who gave it, and which agents have acted for whom."""
+        return self.state_dir / "approvals.db"
 
     @property
     def revocations_file(self) -> Path:
