@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from remit.policy.syntax import Module, aliases, heads, line_of, nodes, package_of, path, place
+
 BUILTINS: Final = frozenset(
     """
     abs array.concat array.reverse array.slice base64.decode base64.encode base64.is_valid base64url.decode
@@ -41,9 +43,6 @@ _IMPORTS: Final = frozenset(
     {"rego.v1", *(f"future.keywords.{word}" for word in ("contains", "every", "if", "in", "not"))}
 )
 
-#: One module as the engine gives it: ``{"source": {"file", "contents"}, "ast": {…}}``.
-Module = Mapping[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Objection:
@@ -53,10 +52,15 @@ class Objection:
     message: str
 
 
-def objections(modules: Sequence[Module]) -> list[Objection]:
-    """Everything the modules use that they may not, in order."""
-    own = {name for module in modules for name in _functions(module)}
-    return [objection for module in modules for objection in _Gate(module, own).objections()]
+def objections(
+    modules: Sequence[Module], *, beside: Sequence[Module] = (), also: frozenset[str] = frozenset()
+) -> list[Objection]:
+    """Everything the modules use that they may not, in order.
+
+    They may call the functions of the modules ``beside`` them, and those built-in ones that ``also`` names.
+    """
+    own = {name for module in (*modules, *beside) for name in _functions(module)}
+    return [objection for module in modules for objection in _Gate(module, own, BUILTINS | also).objections()]
 
 
 def entrypoints(modules: Sequence[Module], package: str, rule: str) -> list[str]:
@@ -64,7 +68,7 @@ def entrypoints(modules: Sequence[Module], package: str, rule: str) -> list[str]
     found = (
         f"{module['source']['file']}:{line}"
         for module in modules
-        if _path(module["ast"]["package"]["refr"]) == package
+        if package_of(module) == package
         for line, head in _headlines(module)
         if head == rule
     )
@@ -79,48 +83,48 @@ def reason_places(modules: Sequence[Module]) -> dict[str, str]:
     places: dict[str, str] = {}
     for module in modules:
         for rule in module["ast"]["rules"]:
-            place = f"{module['source']['file']}:{_line(rule)}"
-            for node in _nodes(rule):
+            where = f"{module['source']['file']}:{line_of(rule)}"
+            for node in nodes(rule):
                 text = node.get("String")
                 if isinstance(text, dict) and isinstance(value := text.get("value"), str) and len(value) <= _MAX_CODE:
-                    places.setdefault(value, place)
+                    places.setdefault(value, where)
     return places
 
 
 class _Gate:
     """One module's check. ``own`` are the full names of all functions that the policy defines."""
 
-    def __init__(self, module: Module, own: set[str]) -> None:
-        self._file: str = module["source"]["file"]
-        self._text = module["source"]["contents"].encode()
+    def __init__(self, module: Module, own: set[str], builtins: frozenset[str]) -> None:
+        self._module = module
         self._tree: Mapping[str, Any] = module["ast"]
-        self._package = _path(self._tree["package"]["refr"])
+        self._package = package_of(module)
         self._own = own
-        self._aliases = dict(self._imported())
+        self._builtins = builtins
+        self._aliases = aliases(module)
 
     def objections(self) -> Iterator[Objection]:
         if self._package.split(".")[0] == DATA_ROOT:
             yield self._objection(self._tree["package"], f"data.{DATA_ROOT} holds the policy's data, not rules")
         for imported in self._tree["imports"]:
-            name = _path(imported["refr"])
+            name = path(imported["refr"])
             if name.split(".")[0] not in ("data", "input") and name not in _IMPORTS:
                 yield self._objection(imported, f"there is no import {name or 'like this'}")
-        for node in _nodes(self._tree["rules"]):
+        for node in nodes(self._tree["rules"]):
             if isinstance(call := node.get("Call"), dict):
                 yield from self._called(call)
             for replaced in node.get("with_mods") or ():
                 yield from self._replaced(replaced)
 
     def _called(self, call: Mapping[str, Any]) -> Iterator[Objection]:
-        name = _path(call["fcn"])
+        name = path(call["fcn"])
         if not name:
             yield self._objection(call, "a function is called by a computed name")
-        elif name not in BUILTINS and self._resolved(name) not in self._own:
+        elif name not in self._builtins and self._resolved(name) not in self._own:
             yield self._objection(call, f"the function {name} may not be used or is not known")
 
     def _replaced(self, replaced: Mapping[str, Any]) -> Iterator[Objection]:
         """``with`` may replace input and data; functions must stay what they are."""
-        target = _path(replaced["refr"])
+        target = path(replaced["refr"])
         if target.split(".")[0] not in ("input", "data") or self._resolved(target) in self._own:
             yield self._objection(replaced, "with may replace input and data only")
 
@@ -133,68 +137,16 @@ class _Gate:
             return name.removeprefix("data.")
         return f"{self._package}.{name}"
 
-    def _imported(self) -> Iterator[tuple[str, str]]:
-        for imported in self._tree["imports"]:
-            name, span = _path(imported["refr"]), imported.get("as")
-            alias = self._text[span["start"] : span["end"]].decode() if span else name.rpartition(".")[2]
-            yield alias, name
-
     def _objection(self, node: Mapping[str, Any], message: str) -> Objection:
-        """Placed at the node's first byte: the engine counts a tab as four columns, editors do not."""
-        start = node["span"]["start"]
-        before = self._text[:start]
-        line, column = before.count(b"\n") + 1, start - before.rfind(b"\n")
-        return Objection(f"{self._file}:{line}:{column}", message)
+        return Objection(place(self._module, node["span"]), message)
 
 
 def _headlines(module: Module) -> Iterator[tuple[int, str]]:
     """Each rule's first line, and its name."""
-    for rule, (head, _) in zip(module["ast"]["rules"], _heads(module), strict=True):
-        yield _line(rule), _path(head)
-
-
-def _line(rule: Mapping[str, Any]) -> int:
-    (body,) = rule.values()
-    return int(body["span"]["line"])
+    for rule, (head, _) in zip(module["ast"]["rules"], heads(module), strict=True):
+        yield line_of(rule), path(head)
 
 
 def _functions(module: Module) -> Iterator[str]:
-    package = _path(module["ast"]["package"]["refr"])
-    return (f"{package}.{_path(head)}" for head, is_function in _heads(module) if is_function)
-
-
-def _heads(module: Module) -> Iterator[tuple[Mapping[str, Any], bool]]:
-    """The name of each rule, and whether it is a function."""
-    for rule in module["ast"]["rules"]:
-        (kind, body), *_ = rule.items()
-        if kind == "Default":
-            yield body["refr"], bool(body["args"])
-        else:
-            (head_kind, head), *_ = body["head"].items()
-            yield head["refr"], head_kind == "Func"
-
-
-def _path(ref: Mapping[str, Any]) -> str:
-    """``a.b.c``; empty where a step is computed, ``a["b"]`` included."""
-    steps: list[str] = []
-    while True:
-        match ref:
-            case {"RefDot": {"refr": inner, "field": [_, str(step)]}}:
-                steps.append(step)
-                ref = inner
-            case {"Var": {"value": str(name)}}:
-                return ".".join([name, *reversed(steps)])
-            case _:
-                return ""
-
-
-def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
-    """Every object of the tree, in order, however deep: without recursion."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(reversed(node.values()))
-        elif isinstance(node, list):
-            waiting.extend(reversed(node))
+    package = package_of(module)
+    return (f"{package}.{path(head)}" for head, is_function in heads(module) if is_function)

@@ -27,6 +27,7 @@ from remit.policy import gate
 from remit.policy.bundle import Bundle
 from remit.policy.decision import Basis, Decision, Deny, Places, failed, read_decision, supported_by
 from remit.policy.input import Phase, empty_document
+from remit.policy.syntax import Module
 
 PACKAGE: Final = "remit.authz"
 RULE: Final = "decision"
@@ -47,7 +48,7 @@ class RegoEngine:
     def __init__(self, bundle: Bundle, clock: Clock) -> None:
         self._bundle = bundle
         self._clock = clock
-        self._engine = _parsed(bundle)
+        self._engine = parsed(bundle.modules, bundle.data)
         modules = orjson.loads(self._engine.get_ast_as_json())
         _pass_gate(modules)
         self._places = Places(",".join(gate.entrypoints(modules, PACKAGE, RULE)), gate.reason_places(modules))
@@ -157,15 +158,16 @@ def _reason(error: BaseException) -> str:
     return f"evaluation failed at {location[1]}" if location else f"evaluation failed: {type(error).__name__}"
 
 
-def _parsed(bundle: Bundle) -> Any:
+def parsed(modules: Mapping[str, str], data: Mapping[str, Any]) -> Any:
+    """An engine with these modules and data. Nothing is checked but the syntax. Raises ``PolicyInvalid``."""
     engine = regorus.Engine()
     engine.set_policy_length_config(**_LIMITS)
-    for path, source in bundle.modules.items():
+    for path, source in modules.items():
         try:
             engine.add_policy(path, source)
         except RuntimeError as error:
             raise _invalid(error, path) from error
-    engine.add_data_json(json.dumps({gate.DATA_ROOT: bundle.data}))
+    engine.add_data_json(json.dumps({gate.DATA_ROOT: data}))
     return engine
 
 
@@ -180,7 +182,7 @@ def _invalid(error: BaseException, path: str) -> PolicyInvalid:
     )
 
 
-def _pass_gate(modules: Sequence[gate.Module]) -> None:
+def _pass_gate(modules: Sequence[Module]) -> None:
     found = gate.objections(modules)
     if found:
         raise PolicyInvalid(
