@@ -17,6 +17,7 @@
     │       PolicyFailed     no decision could be had: denied, and it says why to the operator
     │       ActorUnfit       no agent runner where one is needed, or one where none may be
     │       ActorRevoked     the operator switched the agent runner off
+    │       ResultWithheld   the API acted; its answer is not for this caller
     │       ApprovalRequired · ApprovalDenied · ApprovalUnusable   somebody has to say yes, said no, or may not say
     │       ScopeInsufficient · StepUpRequired   403 with a challenge: more scopes, another sign-in
     ├── ToolError            ToolUnknown, ToolHidden (a protocol error) · ArgumentsInvalid · RequestUnusable
@@ -260,6 +261,12 @@ class ApprovalUnusable(AuthorizationError):
     """An approval that is unknown, expired, decided or used already, of another call, or not this person's to give."""
 
     code = "approval_unusable"
+
+
+class ResultWithheld(AuthorizationError):
+    """The API was called and answered, but policy does not let the answer out."""
+
+    code = "result_withheld"
 
 
 class ScopeInsufficient(AuthorizationError):

@@ -36,6 +36,21 @@ class ToolResult:
     size: int
 
 
+def with_data(tool: Tool, result: ToolResult, data: Any) -> ToolResult:
+    """The same result with other data, as after a redaction. Raises ``ResponseUnusable``.
+
+    What the tool promises of its output still has to hold: clients check it.
+    """
+    if tool.response.output is not None and (problems := tool.response.output.problems(data)):
+        raise ResponseUnusable(
+            "the result does not fit the tool's output schema once policy has hidden a part of it",
+            detail="; ".join(problems),
+            hint=f"let response.schema in {tool.where} do without what policy hides",
+        )
+    text = data if isinstance(data, str) else encode_json(data)
+    return ToolResult(data, text, result.truncated, len(text.encode()))
+
+
 def shape(tool: Tool, response: ApiResponse) -> ToolResult:
     """Shape an answer. Raises ``DownstreamRefused`` (3xx, 4xx), ``DownstreamFailed`` (5xx) or ``ResponseUnusable``."""
     if not 200 <= response.status < 300:

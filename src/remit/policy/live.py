@@ -1,0 +1,97 @@
+"""Door: the policy in force, replaced as a whole when its files change; one that is broken never replaces one that works."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from remit.errors import PolicyInvalid
+from remit.policy.decision import Decision
+from remit.policy.engine import PolicyEngine
+
+log = structlog.get_logger("remit")
+
+#: Makes the engine of the policy as it is now; ``None`` where that is the one of this revision. Raises ``PolicyInvalid``.
+Load = Callable[[str], Awaitable[PolicyEngine | None]]
+
+
+class LivePolicy:
+    """A ``PolicyEngine`` that hands each decision to the engine in force.
+
+    A decision under way is finished by the engine it was begun with; that one is closed after its last decision.
+    """
+
+    def __init__(self, engine: PolicyEngine, load: Load, name: str = "policy") -> None:
+        self._engine = engine
+        self._load = load
+        self._name = name
+        self._users: dict[PolicyEngine, int] = {}
+        self._reloading = asyncio.Lock()
+
+    @property
+    def revision(self) -> str:
+        """That of the engine in force."""
+        return self._engine.revision
+
+    async def decide(self, document: Mapping[str, Any]) -> Decision:
+        """See ``PolicyEngine.decide``."""
+        async with self._used() as engine:
+            return await engine.decide(document)
+
+    async def decide_many(self, documents: Sequence[Mapping[str, Any]]) -> list[Decision]:
+        """See ``PolicyEngine.decide_many``: one policy decides about all of them."""
+        async with self._used() as engine:
+            return await engine.decide_many(documents)
+
+    async def aclose(self) -> None:
+        """Close the engine in force."""
+        await self._engine.aclose()
+
+    async def reload(self) -> bool:
+        """Load the policy anew; whether another one is in force now. What is wrong with it is logged."""
+        async with self._reloading:
+            try:
+                engine = await self._load(self.revision)
+            except PolicyInvalid as error:
+                log.error(
+                    f"{self._name}_not_reloaded",
+                    where=error.where,
+                    problem=error.message,
+                    hint=error.hint,
+                    in_force=self.revision,
+                )
+                return False
+            if engine is None:
+                return False
+            before, self._engine = self._engine, engine
+            log.info(f"{self._name}_reloaded", revision=engine.revision, before=before.revision)
+            if not self._users.get(before):
+                await before.aclose()
+            return True
+
+    async def watch(self, path: Path, stop: asyncio.Event) -> None:
+        """Reload whenever something below ``path`` changes, until ``stop`` is set."""
+        from watchfiles import awatch  # noqa: PLC0415  only servers watch
+
+        # Of a single file the folder, because a new one is put in the place of the one that was there.
+        folder = path if path.is_dir() else path.parent
+        async for _ in awatch(folder, recursive=path.is_dir(), stop_event=stop, debounce=200, step=50):
+            await self.reload()
+
+    @asynccontextmanager
+    async def _used(self) -> AsyncIterator[PolicyEngine]:
+        engine = self._engine
+        self._users[engine] = self._users.get(engine, 0) + 1
+        try:
+            yield engine
+        finally:
+            self._users[engine] -= 1
+            if not self._users[engine]:
+                del self._users[engine]
+                if engine is not self._engine:
+                    await engine.aclose()
