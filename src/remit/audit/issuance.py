@@ -12,6 +12,7 @@ from ulid import ULID
 
 from remit.audit import event
 from remit.audit.event import Facts, Kind, Outcome
+from remit.audit.seen import DecisionSeen
 from remit.audit.store import Store
 from remit.clock import Clock
 from remit.errors import GrantError, GrantUnavailable
@@ -134,6 +135,10 @@ class Issuance:
             "jti": event.text(token.jti),
             "txn": event.text(token.txn),
         }
+
+    def decided(self, decision: DecisionSeen) -> None:
+        """What policy said."""
+        self._facts["decision"] = event.of_decision(decision)
 
     def granted(self, grant: GrantSeen) -> None:
         """What will be issued; a token of the client's own is on its own behalf."""

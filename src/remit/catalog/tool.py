@@ -18,9 +18,12 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 @dataclass(frozen=True, slots=True)
 class ToolAuth:
-    """The token a call carries. ``max_lifetime`` in seconds; ``actor``: whether an agent runner must take part."""
+    """The token a call carries. ``max_lifetime`` in seconds; ``actor``: whether an agent runner must take part.
 
-    type: Literal["token-exchange", "none"]
+    ``client-credentials`` is no tool's: the token service asks about a client's own token so.
+    """
+
+    type: Literal["token-exchange", "client-credentials", "none"]
     audience: str
     resource: str
     scopes: tuple[str, ...]

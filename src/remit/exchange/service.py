@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import httpx
 
 from remit.clock import Clock
-from remit.errors import GrantError, SettingsInvalid
+from remit.errors import AccessDenied, GrantError, PolicyDenied, SettingsInvalid
 from remit.exchange.client_auth import ClientAuthentication
 from remit.exchange.discovery import discover
 from remit.exchange.messages import IssuedToken, TokenExchangeRequest, TokenRequest
@@ -116,12 +116,14 @@ class EmbeddedTokenService:
         return self._client_id
 
     async def issue(self, request: TokenRequest) -> IssuedToken:
-        """Ask for a token."""
+        """Ask for a token. Besides ``ExchangeError`` leaves it raises ``PolicyDenied``: the policy is this process's."""
         form: dict[str, list[str]] = {}
         for name, value in request.to_form():
             form.setdefault(name, []).append(value)
         try:
             document = await self._grant(form)
+        except AccessDenied as error:
+            raise PolicyDenied(error.message, detail=error.detail, hint=error.hint) from error
         except GrantError as error:
             raise refused(error.code, f"{error.message} {error.detail}".strip(), status=error.status) from error
         exchange = isinstance(request, TokenExchangeRequest)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from remit.clock import Clock
 from remit.credential import UnverifiedToken
@@ -27,6 +27,9 @@ class ClaimNames:
     name: str = "name"
     groups: str = "groups"
     roles: str = "roles"
+
+
+_DEFAULT_NAMES: Final = ClaimNames()
 
 
 class SubjectIdentifier:
@@ -73,29 +76,38 @@ class SubjectIdentifier:
         return Caller(self._principal(verified), verified.credential)
 
     def _principal(self, token: VerifiedToken) -> Principal:
-        claims, names = token.claims, self._claim_names.get(token.issuer, ClaimNames())
-        return Principal(
-            subject=token.subject,
-            issuer=self._issuer_of_subject(token),
-            client_id=token.client_id,
-            audience=token.audience,
-            scopes=token.scopes,
-            chain=token.chain,
-            groups=_texts(claims.get(names.groups)),
-            roles=_texts(claims.get(names.roles)),
-            name=_text(claims.get(names.name)),
-            acr=_text(claims.get("acr")),
-            amr=_texts(claims.get("amr")),
-            auth_time=_seconds(claims.get("auth_time")),
-            expires_at=token.expires_at,
-            jti=token.jti,
-            txn=token.txn,
-        )
+        names = self._claim_names.get(token.issuer, _DEFAULT_NAMES)
+        return principal_of(token, names, issuer=self._issuer_of_subject(token))
 
     def _issuer_of_subject(self, token: VerifiedToken) -> str:
         """Who knows the subject: whoever issued the token, but for what the token service exchanged."""
         proved_by = token.parties.principal.iss if token.issuer == self._token_service else ""
         return proved_by or token.issuer
+
+
+def principal_of(token: VerifiedToken, names: ClaimNames = _DEFAULT_NAMES, *, issuer: str = "") -> Principal:
+    """Whom a verified token proves, with what it says of them. ``issuer``: who knows them, else the token's own.
+
+    Reads ``sub`` as the subject: of a ``workload`` token that is the current actor.
+    """
+    claims = token.claims
+    return Principal(
+        subject=token.subject,
+        issuer=issuer or token.issuer,
+        client_id=token.client_id,
+        audience=token.audience,
+        scopes=token.scopes,
+        chain=token.chain,
+        groups=_texts(claims.get(names.groups)),
+        roles=_texts(claims.get(names.roles)),
+        name=_text(claims.get(names.name)),
+        acr=_text(claims.get("acr")),
+        amr=_texts(claims.get("amr")),
+        auth_time=_seconds(claims.get("auth_time")),
+        expires_at=token.expires_at,
+        jti=token.jti,
+        txn=token.txn,
+    )
 
 
 def _text(value: Any) -> str:

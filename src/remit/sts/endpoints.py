@@ -171,7 +171,13 @@ def _refusal(error: GrantError) -> Response:
         headers["WWW-Authenticate"] = 'Basic realm="token", charset="UTF-8"'
     if isinstance(error, RequestTooLarge | RequestTooSlow):
         headers["Connection"] = "close"  # the rest of the body is not wanted
-    return _json({"error": error.code, "error_description": error.message}, headers, status=error.status)
+    return _json({"error": error.code, "error_description": _described(error.message)}, headers, status=error.status)
+
+
+def _described(message: str) -> str:
+    """A message in the characters of ``error_description`` (RFC 6749 §5.2). A policy's author may have used others."""
+    text = message.replace('"', "'").replace("\\", "/")
+    return "".join(character if " " <= character <= "~" else "?" for character in text)
 
 
 def _json(document: Mapping[str, Any], headers: Mapping[str, str], *, status: int = 200) -> Response:

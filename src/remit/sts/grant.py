@@ -44,6 +44,7 @@ from remit.sts.form import Form, single
 from remit.sts.keys import KeyRing
 from remit.sts.minting import Grant, access_token_claims, sign
 from remit.sts.parameters import ExchangeParameters, read_scopes, read_targets
+from remit.sts.policy import NOT_ASKED, ExchangePolicy, Proposal, within
 from remit.sts.revocation import NothingRevoked, Revocations
 from remit.sts.subject import MAX_TOKEN_BYTES, Subject, SubjectIssuer, SubjectTokens
 from remit.sts.watch import NOBODY, Watch
@@ -72,6 +73,8 @@ class SecurityTokenService:
         self.clients = Clients(clients)
         #: Whether a client, a subject token or an actor token has been revoked; asked every time.
         self.revocations: Revocations = NothingRevoked()
+        #: Whether a token for an API may be issued, and what is left of it; asked last, every time.
+        self.policy: ExchangePolicy = NOT_ASKED
         self._clock = clock
         own = TrustedIssuer(issuer, frozenset({keys.signing_key.algorithm}), LiveKeys(keys.jwks))
         self._subjects = SubjectTokens(own, subject_issuers)
@@ -101,7 +104,7 @@ class SecurityTokenService:
         watch.asked(grant_type)
         if grant_type == oauth.GRANT_TOKEN_EXCHANGE:
             return await self._exchange(client, ExchangeParameters.from_form(form), watch)
-        return self._client_credentials(client, form, watch)
+        return await self._client_credentials(client, form, watch)
 
     async def _exchange(self, client: Client, asked: ExchangeParameters, watch: Watch) -> dict[str, Any]:
         """A token exchange (RFC 8693 §2), one check after the other; what comes first is cheapest.
@@ -117,7 +120,8 @@ class SecurityTokenService:
         7. **Scope**: asked for, allowed here and held by the subject token.
         8. **Chain**: the actor goes before those that were there; not too long, no loop.
         9. **Lifetime**: the least of all limits; no longer than either token.
-        10. **Mint.**
+        10. **Policy**, which may narrow scope and lifetime.
+        11. **Mint.**
         """
         now = self._clock.now()
         watch.wanted(asked.targets, asked.scopes)
@@ -149,38 +153,47 @@ class SecurityTokenService:
             profile=rule.profile,
             sub_id=subject.sub_id,
         )
+        proposal = Proposal(grant, rule, subject, actor_token=asked.actor_token is not None)
+        grant = await self._permitted(proposal, watch)  # 10
         watch.granted(grant)
-        return self._answer(grant, subject) | {"issued_token_type": oauth.TOKEN_TYPE_ACCESS_TOKEN}  # 10
+        return self._answer(grant, subject) | {"issued_token_type": oauth.TOKEN_TYPE_ACCESS_TOKEN}  # 11
 
-    def _client_credentials(self, client: Client, form: Form, watch: Watch) -> dict[str, Any]:
+    async def _client_credentials(self, client: Client, form: Form, watch: Watch) -> dict[str, Any]:
         """A token of the client's own (RFC 6749 §4.4), with no user behind it.
 
-        Without a target it is for this service, where it serves as actor token and holds no scope. For an API the
-        client needs a rule that says ``direct``.
+        Without a target it is for this service, where it serves as actor token and holds no scope; policy has no say
+        in that, because whatever it will be used for is asked about. For an API the client needs a rule that says
+        ``direct``, and policy is asked with the client as subject.
         """
         targets, requested = read_targets(form), read_scopes(form)
         watch.wanted(targets, requested)
-        scopes: tuple[str, ...] = ()
         if targets <= {self.issuer}:
             if requested:
                 raise InvalidScope("a token for this service itself holds no scope")
-            audience, limit = self.issuer, client.max_lifetime
+            grant = self._own_grant(client, self.issuer, (), client.max_lifetime)
         else:
             rule = check_direct(client, targets)
             watch.ruled(rule)
-            audience, scopes, limit = rule.aud, direct_scope(requested, rule), rule.max_lifetime
-        grant = Grant(
+            scopes = direct_scope(requested, rule)
+            grant = self._own_grant(client, rule.aud, scopes, min(rule.max_lifetime, client.max_lifetime))
+            grant = await self._permitted(Proposal(grant, rule), watch)
+        watch.granted(grant)
+        return self._answer(grant)
+
+    def _own_grant(self, client: Client, audience: str, scopes: tuple[str, ...], seconds: int) -> Grant:
+        return Grant(
             issuer=self.issuer,
             parties=Parties(Actor(client.client_id, self.issuer)),
             client_id=client.client_id,
             audience=audience,
             scopes=scopes,
             issued_at=int(self._clock.now()),
-            lifetime=min(limit, client.max_lifetime),
+            lifetime=seconds,
             jti=random_id(),
         )
-        watch.granted(grant)
-        return self._answer(grant)
+
+    async def _permitted(self, proposal: Proposal, watch: Watch) -> Grant:
+        return within(proposal.grant, await self.policy.terms(proposal, watch))
 
     def _answer(self, grant: Grant, subject: Subject | None = None) -> dict[str, Any]:
         token = sign(access_token_claims(grant, subject.token.claims if subject else None), self.keys.signing_key)

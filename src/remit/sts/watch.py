@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from remit.errors import GrantError
 from remit.sts.clients import TargetRule
@@ -24,6 +24,9 @@ class Watch(Protocol):
 
     def proved(self, subject: Subject) -> None:
         """On whose behalf. Of the subject token only its claims may be read."""
+
+    def decided(self, decision: Any) -> None:
+        """What policy said, in policy's own words: this service only hands it on."""
 
     def granted(self, grant: Grant) -> None:
         """What will be issued."""
@@ -53,6 +56,9 @@ class Unwatched:
 
     def proved(self, subject: Subject) -> None:
         """See ``Watch.proved``."""
+
+    def decided(self, decision: Any) -> None:
+        """See ``Watch.decided``."""
 
     def granted(self, grant: Grant) -> None:
         """See ``Watch.granted``."""

@@ -1,41 +1,38 @@
 """Door: revocations in one SQLite file that several processes write and follow.
 
-Rows are only ever added, and dropped once their time has passed; lifting one is a row as well. The file must lie on a
-local disk (SQLite's write-ahead log does not work over a network file system).
+Rows are only ever added, and dropped once their time has passed; lifting one is a row as well.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from remit.database import Schema, connect, identity, open_database, transaction
 from remit.errors import SettingsInvalid, StateInvalid
 from remit.sts.revocation.entry import Kind, Order, Revocation
 
-_VERSION: Final = 1
-_CREATE: Final = (
-    """CREATE TABLE revocations (
-         id INTEGER PRIMARY KEY AUTOINCREMENT,
-         at INTEGER NOT NULL,
-         kind TEXT NOT NULL,
-         value TEXT NOT NULL,
-         until INTEGER,
-         reason TEXT NOT NULL,
-         by TEXT NOT NULL
-       ) STRICT""",
-    "CREATE INDEX revocations_by ON revocations (by)",
-    f"PRAGMA user_version = {_VERSION}",
+_SCHEMA: Final = Schema(
+    1,
+    (
+        """CREATE TABLE revocations (
+             id INTEGER PRIMARY KEY AUTOINCREMENT,
+             at INTEGER NOT NULL,
+             kind TEXT NOT NULL,
+             value TEXT NOT NULL,
+             until INTEGER,
+             reason TEXT NOT NULL,
+             by TEXT NOT NULL
+           ) STRICT""",
+        "CREATE INDEX revocations_by ON revocations (by)",
+    ),
 )
 _WRITE_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 0.1  # a reader of a write-ahead log waits for nobody
-_SWITCH_ATTEMPTS: Final = 50
-_SWITCH_PAUSE: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +53,15 @@ class RevocationFile:
         self._data_version = -1
         self._seen = 0
         with self._faults():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Made here and not by SQLite, so that it is never readable by others; its companions copy the mode.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            with closing(self._connect(_WRITE_SECONDS)) as connection:
-                _prepare(connection)
+            open_database(path, _SCHEMA, seconds=_WRITE_SECONDS).close()
 
     def add(self, order: Order, *, now: float, at_most: int | None = None) -> Revocation:
         """Durable on return. ``at_most``: refuse where so many by the same party count already."""
-        with self._faults(), closing(self._connect(_WRITE_SECONDS)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with (
+            self._faults(),
+            closing(connect(self._path, seconds=_WRITE_SECONDS)) as connection,
+            transaction(connection),
+        ):
             connection.execute("DELETE FROM revocations WHERE until < ?", (int(now),))
             if at_most is not None:
                 (count,) = connection.execute("SELECT count(*) FROM revocations WHERE by = ?", (order.by,)).fetchone()
@@ -75,7 +71,6 @@ class RevocationFile:
             added = connection.execute(
                 "INSERT INTO revocations (at, kind, value, until, reason, by) VALUES (?, ?, ?, ?, ?, ?)", row
             )
-            connection.execute("COMMIT")
             return Revocation(added.lastrowid or 0, int(now), order)
 
     def news(self) -> News:
@@ -88,12 +83,12 @@ class RevocationFile:
             raise
 
     def _news(self) -> News:
-        identity = _identity(self._path)
-        reader, anew = self._reader, identity != self._identity
+        found = identity(self._path)
+        reader, anew = self._reader, found != self._identity
         if reader is None or anew:
             self.close()
-            reader, anew = self._connect(_READ_SECONDS), True
-            self._reader, self._identity, self._seen = reader, identity, 0
+            reader, anew = connect(self._path, seconds=_READ_SECONDS), True
+            self._reader, self._identity, self._seen = reader, found, 0
         (data_version,) = reader.execute("PRAGMA data_version").fetchone()
         if not anew and data_version == self._data_version:
             return News(anew=False, revocations=())
@@ -110,13 +105,6 @@ class RevocationFile:
             self._reader.close()
             self._reader = None
 
-    def _connect(self, seconds: float) -> sqlite3.Connection:
-        # Used in one thread at a time; ``mode=rw``: a file that is gone is not made anew in silence.
-        uri = f"{self._path.absolute().as_uri()}?mode=rw"
-        connection = sqlite3.connect(uri, uri=True, timeout=seconds, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
-
     @contextmanager
     def _faults(self) -> Iterator[None]:
         try:
@@ -130,37 +118,6 @@ class RevocationFile:
             ) from error
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
-    """Make or check the schema."""
-    _use_write_ahead_log(connection)
-    connection.execute("BEGIN IMMEDIATE")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        for statement in _CREATE:
-            connection.execute(statement)
-    elif version != _VERSION:
-        raise sqlite3.DatabaseError(f"schema version {version}; this release knows {_VERSION}")
-    connection.execute("COMMIT")
-
-
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch the file's journal. SQLite itself does not wait for others that do the same at this moment."""
-    for attempt in range(_SWITCH_ATTEMPTS):
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or attempt == _SWITCH_ATTEMPTS - 1:
-                raise
-            time.sleep(_SWITCH_PAUSE)
-        else:
-            return
-
-
 def _revocation(id_: int, at: int, kind: str, value: str, *rest: Any) -> Revocation:
     until, reason, by = rest
     return Revocation(id_, at, Order(Kind(kind), value, until, reason, by))
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
