@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "remit"
 
-LEAVES = {"errors", "oauth", "clock", "credential", "web", "logs"}
+LEAVES = {"errors", "oauth", "clock", "credential", "web", "logs", "database"}
 COMMON = LEAVES | {"principal", "tokens"}
 FIVE = {"identity", "policy", "exchange", "downstream", "audit"}
 
@@ -46,7 +46,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "httpx2": ("demo",),
     "jwt": ("tokens", "sts/minting.py", "sts/keys/signing_key.py", "exchange/client_auth.py", "policy/signature.py"),
     "regorus": ("policy/rego.py", "policy/testing.py"),
-    "sqlite3": ("audit/store", "sts/revocation/file.py", "approvals"),
+    "sqlite3": ("database.py", "audit/store", "sts/revocation/file.py", "approvals"),
     "jmespath": ("catalog",),
     "jsonschema_rs": ("catalog",),
     "yaml": ("catalog", "settings", "cli", "demo"),

@@ -52,7 +52,7 @@ def commits_of(store: SqliteStore) -> list[str]:
     """Fills with one entry for each commit from now on."""
     commits: list[str] = []
     assert store._file is not None
-    store._file._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    store._file.connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
     return commits
 
 
@@ -182,7 +182,7 @@ def test_processes_that_start_at_once_can_all_make_the_file(tmp_path: Path) -> N
 def test_a_full_disk_refuses_the_batch_and_the_next_one_is_tried(store: SqliteStore, path: Path) -> None:
     append(store, 1)
     assert store._file is not None
-    store._file._connection.execute("PRAGMA max_page_count = 1")
+    store._file.connection.execute("PRAGMA max_page_count = 1")
     big = {**a_record(2), "pad": "x" * 100_000}
 
     async def main() -> None:

@@ -20,20 +20,27 @@ from remit.errors import StateInvalid
 class Call:
     """The records of one call. ``outcome`` is missing while it runs and after a crash, ``intent`` where the call was refused early.
 
-    What is no call but an operator's act has ``control`` alone.
+    What is no call but an operator's act has ``control`` alone. ``shadows``: where a second policy would have decided
+    differently, in the order it was written.
     """
 
     call_id: str
     intent: StoredRecord | None = None
     outcome: StoredRecord | None = None
     control: StoredRecord | None = None
+    shadows: tuple[StoredRecord, ...] = ()
 
     @property
     def facts(self) -> dict[str, Any]:
-        """All that is known: the intent's members, and the outcome's over them; or those of the control."""
+        """All that is known: the intent's members, and the outcome's over them; or those of the control.
+
+        ``differences`` has what the shadows say, where there are any.
+        """
         members: dict[str, Any] = {}
         for record in (self.control, self.intent, self.outcome):
             members.update(record.facts if record else {})
+        if self.shadows:
+            members["differences"] = [_difference(record.facts) for record in self.shadows]
         return members
 
 
@@ -59,27 +66,31 @@ class TrailReader:
         """The newest ``count`` records, oldest first."""
         return list(self._records("ORDER BY seq DESC LIMIT ?", count))[::-1]
 
+    def latest(self, count: int) -> list[Call]:
+        """The newest ``count`` calls with all their records, in the order of their latest record, shadows apart."""
+        found: dict[str, None] = {}
+        for record in self._records("WHERE kind <> ? ORDER BY seq DESC", Kind.SHADOW.value):
+            found.setdefault(record.call_id)
+            if len(found) == count:
+                break
+        return [self._whole(call_id) for call_id in reversed(found)]
+
     def after(self, seq: int, limit: int = 1000) -> list[StoredRecord]:
         """Up to ``limit`` records that follow number ``seq``, oldest first: ask again with the last one's to follow."""
         return list(self._records("WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit))
 
     def calls(self, prefix: str, limit: int = 10) -> list[Call]:
         """The calls whose id begins with ``prefix`` (any case), oldest first; one where it is unique, none where unknown."""
-        found: dict[str, Call] = {}
         start = prefix.upper()
-        for record in self._records(
-            "WHERE call_id >= ? AND call_id < ? ORDER BY call_id, seq LIMIT ?", start, start + "\x7f", 2 * limit
-        ):
-            call = found.get(record.call_id, Call(record.call_id))
-            found[record.call_id] = _with(call, record)
-        return list(found.values())[:limit]
+        names = self._connection.execute(
+            "SELECT DISTINCT call_id FROM records WHERE call_id >= ? AND call_id < ? ORDER BY call_id LIMIT ?",
+            (start, start + "\x7f", limit),
+        )
+        return [self._whole(call_id) for (call_id,) in names.fetchall()]
 
     def call_of(self, record: StoredRecord) -> Call:
         """The call a record belongs to, up to that record: an outcome together with its intent."""
-        call = Call(record.call_id)
-        for each in self._records("WHERE call_id = ? AND seq <= ? ORDER BY seq", record.call_id, record.seq):
-            call = _with(call, each)
-        return call
+        return self._call(record.call_id, self._of(record.call_id, "AND seq <= ?", record.seq))
 
     def verify(self) -> Report:
         """Check every record (``chain.verify``), reading the file once. A file SQLite cannot read is broken at 0."""
@@ -87,6 +98,9 @@ class TrailReader:
             return chain.verify(self._records("ORDER BY seq"))
         except sqlite3.Error as error:
             return Report(broken=Break(0, f"the file is damaged: {error}"))
+
+    def _whole(self, call_id: str) -> Call:
+        return self._call(call_id, self._of(call_id, ""))
 
     def _records(self, clause: str, *values: Any) -> Iterator[StoredRecord]:
         for row in self._connection.execute(f"{schema.SELECT} {clause}", values):

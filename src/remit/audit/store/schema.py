@@ -5,23 +5,26 @@ from __future__ import annotations
 from typing import Any, Final
 
 from remit.audit.chain import StoredRecord
+from remit.database import Schema
 
 #: ``PRAGMA user_version`` of a file this release reads and writes.
 VERSION: Final = 1
 
 #: ``body`` is text, so that SQLite's own JSON functions can query it.
-CREATE: Final = (
-    """CREATE TABLE records (
-         seq INTEGER PRIMARY KEY,
-         call_id TEXT NOT NULL,
-         kind TEXT NOT NULL,
-         time_ms INTEGER NOT NULL,
-         body TEXT NOT NULL,
-         prev TEXT NOT NULL,
-         hash TEXT NOT NULL
-       ) STRICT""",
-    "CREATE INDEX records_by_call ON records (call_id)",
-    f"PRAGMA user_version = {VERSION}",
+SCHEMA: Final = Schema(
+    VERSION,
+    (
+        """CREATE TABLE records (
+             seq INTEGER PRIMARY KEY,
+             call_id TEXT NOT NULL,
+             kind TEXT NOT NULL,
+             time_ms INTEGER NOT NULL,
+             body TEXT NOT NULL,
+             prev TEXT NOT NULL,
+             hash TEXT NOT NULL
+           ) STRICT""",
+        "CREATE INDEX records_by_call ON records (call_id)",
+    ),
 )
 
 COLUMNS: Final = "seq, call_id, kind, time_ms, body, prev, hash"

@@ -8,10 +8,8 @@ write-ahead log does not work over a network file system).
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +20,10 @@ import structlog
 from remit.audit import chain
 from remit.audit.chain import Link
 from remit.audit.store import schema
+from remit.database import Database, transaction
 from remit.errors import AuditError, StateInvalid
 
 _MAX_WAITING: Final = 10_000
-_SWITCH_ATTEMPTS: Final = 50
-_SWITCH_PAUSE: Final = 0.02
 _LOG = structlog.get_logger(__name__)
 
 
@@ -53,7 +50,7 @@ class SqliteStore:
         self._changed = threading.Condition()
         self._closing = False
         try:
-            self._file: _OpenFile | None = _OpenFile(path, seconds)
+            self._file: Database | None = Database(path, schema.SCHEMA, seconds=seconds)
         except (sqlite3.Error, OSError) as error:
             raise StateInvalid(
                 "the audit trail cannot be opened",
@@ -118,8 +115,8 @@ class SqliteStore:
         """Commit the batch. What went wrong, or nothing."""
         try:
             if self._file is None:
-                self._file = _OpenFile(self._path, self._seconds)
-            self._file.append(waiting.record for waiting in batch)
+                self._file = Database(self._path, schema.SCHEMA, seconds=self._seconds)
+            _append(self._file, (waiting.record for waiting in batch))
         except Exception as error:  # noqa: BLE001  top of the thread: nobody may be left waiting for a dead writer
             _LOG.error("audit_write_failed", path=str(self._path), error=repr(error))
             self._drop_file()
@@ -157,90 +154,15 @@ def _settle(waiting: Iterable[asyncio.Future[None]], problem: str) -> None:
             done.set_result(None)
 
 
-class _OpenFile:
-    """One open connection to the file, and the file's identity, so that a moved file is noticed.
-
-    Made in one thread and used in another, never in both at a time.
-    """
-
-    def __init__(self, path: Path, seconds: float) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Made here and not by SQLite, so that it is never readable by others; its companions copy the mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._path = path
-        self._identity = _identity(path)
-        self._connection = sqlite3.connect(path, timeout=seconds, isolation_level=None, check_same_thread=False)
-        try:
-            self._prepare()
-        except BaseException:
-            self._connection.close()
-            raise
-
-    def append(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Chain and commit ``records`` as one transaction. Raises ``sqlite3.Error`` or ``OSError``."""
-        if _identity(self._path) != self._identity:
-            raise OSError(f"{self._path} was moved or replaced while it was open")
-        with _Transaction(self._connection) as connection:
-            end = self._end()
-            rows = []
-            for record in records:
-                sealed = chain.seal(record, end)
-                rows.append(schema.to_row(sealed))
-                end = sealed.link
-            connection.executemany(schema.INSERT, rows)
-
-    def close(self) -> None:
-        """Close the connection; whatever is open in it is rolled back."""
-        self._connection.close()
-
-    def _end(self) -> Link:
-        row = self._connection.execute(schema.SELECT_END).fetchone()
-        return Link(*row) if row else chain.GENESIS
-
-    def _prepare(self) -> None:
-        """Set durability, and make or check the schema."""
-        self._use_write_ahead_log()
-        self._connection.execute("PRAGMA synchronous = FULL")
-        with _Transaction(self._connection) as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in schema.CREATE:
-                    connection.execute(statement)
-            elif version != schema.VERSION:
-                raise sqlite3.DatabaseError(f"schema version {version}; this release knows {schema.VERSION}")
-
-    def _use_write_ahead_log(self) -> None:
-        """Switch the file's journal. SQLite itself does not wait for others that do the same at this moment."""
-        for attempt in range(_SWITCH_ATTEMPTS):
-            try:
-                (mode,) = self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or attempt == _SWITCH_ATTEMPTS - 1:
-                    raise
-                time.sleep(_SWITCH_PAUSE)
-            else:
-                if mode != "wal":
-                    raise sqlite3.OperationalError(f"no write-ahead log here, only {mode}")
-                return
-
-
-class _Transaction:
-    """``BEGIN IMMEDIATE`` … ``COMMIT``: nobody else writes between reading the chain's end and extending it."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._connection.execute("BEGIN IMMEDIATE")
-        return self._connection
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            self._connection.execute("COMMIT")
-        elif self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
+def _append(file: Database, records: Iterable[Mapping[str, Any]]) -> None:
+    """Chain and commit ``records`` as one transaction. Raises ``sqlite3.Error`` or ``OSError``."""
+    file.check_in_place()
+    with transaction(file.connection) as connection:
+        last = connection.execute(schema.SELECT_END).fetchone()
+        end = Link(*last) if last else chain.GENESIS
+        rows = []
+        for record in records:
+            sealed = chain.seal(record, end)
+            rows.append(schema.to_row(sealed))
+            end = sealed.link
+        connection.executemany(schema.INSERT, rows)

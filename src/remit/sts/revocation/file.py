@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from remit.database import Schema, connect, identity, open_database, transaction
+from remit.database import Database, Schema, connect, identity, transaction
 from remit.errors import SettingsInvalid, StateInvalid
 from remit.sts.revocation.entry import Kind, Order, Revocation
 
@@ -53,7 +53,7 @@ class RevocationFile:
         self._data_version = -1
         self._seen = 0
         with self._faults():
-            open_database(path, _SCHEMA, seconds=_WRITE_SECONDS).close()
+            Database(path, _SCHEMA, seconds=_WRITE_SECONDS).close()
 
     def add(self, order: Order, *, now: float, at_most: int | None = None) -> Revocation:
         """Durable on return. ``at_most``: refuse where so many by the same party count already."""
