@@ -29,7 +29,7 @@ from remit.settings import SecretRef, Settings
 from support.clock import FakeClock
 from support.docs import ROOT, codes, page, rows
 from support.models import Member, members
-from support.trail import ALICE, RUNNER, Decision, MemoryStore, Reason, play
+from support.trail import ALICE, DIFFERENCE, RUNNER, Decision, MemoryStore, Reason, play
 from support.trail import Tool as SeenTool
 
 SETTINGS = page("settings.md")
@@ -214,7 +214,7 @@ def test_every_error_code_is_there_once_and_no_other() -> None:
 
 
 def recorded() -> set[str]:
-    """Every member of the records of calls that succeed, fail, and are denied."""
+    """Every member of the records of calls that succeed, fail, and are denied, and of those beside them."""
     store = MemoryStore()
 
     async def one(error: Exception | None) -> None:
@@ -232,6 +232,7 @@ def recorded() -> set[str]:
         await one(None)
         with pytest.raises(DownstreamFailed):
             await one(DownstreamFailed("it failed", detail="500"))
+        await Trail(store, FakeClock()).shadow("call", DIFFERENCE)
 
     asyncio.run(main())
     found: set[str] = set()

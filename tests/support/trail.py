@@ -71,6 +71,31 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Approver:
+    issuer: str = "https://idp.example"
+    subject: str = "bob"
+
+
+@dataclass(frozen=True)
+class Approval:
+    id: str = "approval-1"
+    state: str = "used"
+    approver: Approver | None = Approver()
+    method: str = "operator"
+    decided_at: int = 1_800_000_000
+
+
+#: What policy was asked, as the trail keeps it.
+KEPT = {"mode": "redacted", "text": '{"arguments":{"order_id":"string"}}'}
+#: Where a second policy would have decided differently.
+DIFFERENCE: dict[str, Any] = {
+    "phase": "tool_call",
+    "live": {"allow": True, "rule": "sample/1", "revision": "rev-1", "reasons": [], "obligations": []},
+    "shadow": {"allow": False, "rule": "next/1", "revision": "rev-2", "reasons": ["too_late"], "obligations": []},
+}
+
+
+@dataclass(frozen=True)
 class Token:
     credential: Credential = field(default_factory=lambda: Credential("delegated-token-text"))
     target: Target = Target()
@@ -103,10 +128,13 @@ async def play(record: Record) -> None:
     """Every step of a call that goes well."""
     record.identified(ALICE, RUNNER)
     record.found(Tool())
-    record.decided(Decision())
+    record.decided(Decision(), KEPT)
+    record.decided_exchange(Decision(decision_id="decision-2"))
+    record.approved(Approval())
     await record.intend(Wanted())
     record.exchanged(Token())
     record.called(Request(), Response())
+    record.decided_result(Decision(decision_id="decision-3"))
     record.answered(Result())
 
 

@@ -87,6 +87,7 @@ class Report:
     outcomes: int = 0
     controls: int = 0
     issuances: int = 0
+    shadows: int = 0
     unfinished: tuple[str, ...] = ()
     head: str = GENESIS.hash
     broken: Break | None = None
@@ -160,7 +161,7 @@ def verify(rows: Iterable[StoredRecord]) -> Report:
         counts[Kind(row.kind)] += 1
         if row.kind == Kind.INTENT:
             open_calls[row.call_id] = None
-        else:
+        elif row.kind == Kind.OUTCOME:
             open_calls.pop(row.call_id, None)
     return Report(
         records=end.seq,
@@ -168,6 +169,7 @@ def verify(rows: Iterable[StoredRecord]) -> Report:
         outcomes=counts[Kind.OUTCOME],
         controls=counts[Kind.CONTROL],
         issuances=counts[Kind.ISSUED] + counts[Kind.REFUSED],
+        shadows=counts[Kind.SHADOW],
         unfinished=tuple(open_calls),
         head=end.hash,
         broken=broken,

@@ -8,7 +8,8 @@ One call leaves two records with one ``call_id``:
   the call was refused before an intent was due, the outcome carries all that was known by then.
 
 What an operator does to the installation (a key is replaced, a token revoked) leaves one record, the **control**.
-A request at the token endpoint leaves one too (``remit.audit.issuance``): **issued** or **refused**.
+A request at the token endpoint leaves one too (``remit.audit.issuance``): **issued** or **refused**. Where a second
+policy would have decided a call differently, that is a record beside the call's own, the **shadow**.
 
 An intent without an outcome means that the process ended in between: the API may or may not have been called.
 
@@ -18,6 +19,10 @@ guessed: somebody who can try all amounts can find the one that was refunded.) T
 stripped of what does not print, and anything that looks like a JWT in it is struck out. Two texts are written as
 others phrase them and must hold no argument themselves: a policy's reasons, and ``RemitError.detail``. The
 detail of a ``ToolError`` is left out, because it is about the arguments.
+
+What policy was asked is kept beside its decision as the operator chose (``remit.policy.inputs``): not at all; without
+the values of arguments and results, which is the default; or whole, and then **encrypted** with a key that is not
+here. That is the one way in which an argument's value can be in a trail.
 """
 
 from __future__ import annotations
@@ -32,8 +37,16 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from remit.audit.seen import DecisionSeen, RequestSeen, TokenSeen, TrafficSeen, WantedSeen
-from remit.errors import AuthenticationError, AuthorizationError, InternalError, RemitError, ToolError, ToolHidden
+from remit.audit.seen import ApprovalSeen, DecisionSeen, RequestSeen, TokenSeen, TrafficSeen, WantedSeen
+from remit.errors import (
+    ApprovalRequired,
+    AuthenticationError,
+    AuthorizationError,
+    InternalError,
+    RemitError,
+    ToolError,
+    ToolHidden,
+)
 from remit.principal import ActingParty, DelegationChain, Principal
 
 #: Members of a record; every value is a string, a boolean, a whole number, or lists and objects of these.
@@ -45,19 +58,21 @@ _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*){0,4}")
 
 
 class Kind(StrEnum):
-    """Which of a call's two records, or the record of something that is no call."""
+    """Which of a call's two records, what stands beside them, or the record of something that is no call."""
 
     INTENT = "intent"
     OUTCOME = "outcome"
     CONTROL = "control"
     ISSUED = "issued"
     REFUSED = "refused"
+    SHADOW = "shadow"
 
 
 class Outcome(StrEnum):
     """How a call ended."""
 
     SUCCESS = "success"
+    PENDING = "pending"  # nothing was called: somebody is asked to approve it
     DENIED = "denied"  # not authenticated, or not permitted
     FAILURE = "failure"  # the arguments, the exchange, the API or the trail
     ERROR = "error"  # what nobody foresaw
@@ -145,6 +160,41 @@ def of_decision(decision: DecisionSeen) -> Facts:
     }
 
 
+def of_kept(kept: Mapping[str, str]) -> Facts:
+    """What is kept of the document policy was asked about. What is sealed stays as it is, whatever it looks like."""
+    if kept["mode"] == "redacted" and "eyJ" in kept["text"]:
+        return {**kept, "text": _JWT.sub("[token]", kept["text"])}
+    return dict(kept)
+
+
+def of_approval(approval: ApprovalSeen) -> Facts:
+    """Who was asked to approve the call, or did; not what they were shown. ``decided_at``: seconds since the epoch."""
+    approver = approval.approver
+    return {
+        "id": text(approval.id),
+        "state": text(approval.state),
+        "approver": {"sub": text(approver.subject), "iss": text(approver.issuer)} if approver else {},
+        "method": text(approval.method),
+        "decided_at": approval.decided_at,
+    }
+
+
+def of_shadow(difference: Mapping[str, Any]) -> Facts:
+    """What policy decided (``live``) and what the second one would have (``shadow``), in one phase of the call."""
+    sides = {side: _of_side(difference[side]) for side in ("live", "shadow")}
+    return {"phase": text(difference.get("phase", "")), **sides}
+
+
+def _of_side(side: Mapping[str, Any]) -> Facts:
+    return {
+        "allow": side["allow"] is True,
+        "rule": text(side["rule"]),
+        "revision": text(side["revision"]),
+        "reasons": texts(side.get("reasons", ())),
+        "obligations": texts(side.get("obligations", ())),
+    }
+
+
 def of_wanted(wanted: WantedSeen) -> Facts:
     """What the token service will be asked for. ``max_lifetime`` is in seconds."""
     return {
@@ -194,6 +244,8 @@ def outcome_of(error: BaseException | None) -> Outcome:
         return Outcome.SUCCESS
     if not isinstance(error, Exception):  # CancelledError; or the process was told to stop
         return Outcome.CANCELLED
+    if isinstance(error, ApprovalRequired):
+        return Outcome.PENDING
     if isinstance(error, AuthenticationError | AuthorizationError | ToolHidden):
         return Outcome.DENIED
     unforeseen = isinstance(error, InternalError) or not isinstance(error, RemitError)

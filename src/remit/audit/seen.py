@@ -102,6 +102,49 @@ class DecisionSeen(Protocol):
         ...
 
 
+class ApproverSeen(Protocol):
+    """What the trail sees of somebody who decided about an approval."""
+
+    @property
+    def issuer(self) -> str:
+        """Who vouches for them."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """Their id there."""
+        ...
+
+
+class ApprovalSeen(Protocol):
+    """What the trail sees of an approval."""
+
+    @property
+    def id(self) -> str:
+        """Names it."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """What became of it."""
+        ...
+
+    @property
+    def approver(self) -> ApproverSeen | None:
+        """Who decided; nobody yet."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """How they were asked."""
+        ...
+
+    @property
+    def decided_at(self) -> int:
+        """When they decided, in seconds since the epoch; 0 until then."""
+        ...
+
+
 class TargetSeen(Protocol):
     """What the trail sees of a target."""
 

@@ -5,7 +5,7 @@
     async with trail.record(door="mcp", tool="orders_get", arguments=arguments) as record:
         record.identified(principal, acting)
         record.found(tool)
-        record.decided(decision)
+        record.decided(decision, kept)
         await record.intend(wanted)        # durable on return, or AuditError: then nothing may leave
         record.exchanged(token)
         record.called(request, response)
@@ -28,6 +28,7 @@ from ulid import ULID
 from remit.audit import event
 from remit.audit.event import Facts, Kind
 from remit.audit.seen import (
+    ApprovalSeen,
     DecisionSeen,
     RequestSeen,
     ResponseSeen,
@@ -77,6 +78,20 @@ class Trail:
         record = {"control": facts, "call_id": call_id, "kind": Kind.CONTROL.value, "time_ms": int(now * 1000)}
         await self._store.append(record)
         return call_id
+
+    async def shadow(self, call_id: str, difference: Mapping[str, Any]) -> None:
+        """Record that a second policy would have decided a call differently; durable on return. Raises ``AuditError``.
+
+        ``difference``: ``phase``, ``live`` and ``shadow``, the latter each with ``allow``, ``rule``, ``revision``,
+        ``reasons`` (their codes) and ``obligations`` (their types). The call may be over by then, or not.
+        """
+        record = {
+            **event.of_shadow(difference),
+            "call_id": event.text(call_id, _MAX_NAME),
+            "kind": Kind.SHADOW.value,
+            "time_ms": int(self._clock.now() * 1000),
+        }
+        await self._store.append(record)
 
 
 class Record:
@@ -128,10 +143,30 @@ class Record:
         self._path_template = tool.path
         self._intent["tool"] |= {"digest": event.text(tool.digest), "upstream": event.text(tool.upstream)}
 
-    def decided(self, decision: DecisionSeen) -> None:
-        """What policy said."""
+    def decided(self, decision: DecisionSeen, kept: Mapping[str, str] | None = None) -> None:
+        """What policy said of the call; of two decisions the last. ``kept``: what to keep of what it was asked."""
         self._mark("decide_us")
         self._intent["decision"] = event.of_decision(decision)
+        if kept is not None:
+            self._intent["decision"]["input"] = event.of_kept(kept)
+
+    def decided_exchange(self, decision: DecisionSeen) -> None:
+        """What policy said of the token, where it was asked before the token service was."""
+        self._mark("decide_us")
+        self._intent["exchange_decision"] = event.of_decision(decision)
+
+    def decided_result(self, decision: DecisionSeen) -> None:
+        """What policy said of the answer."""
+        self._mark("decide_us")
+        self._outcome["result_decision"] = event.of_decision(decision)
+
+    def asked(self, approval: ApprovalSeen) -> None:
+        """Somebody is asked to approve the call, or has been."""
+        self._intent["approval"] = event.of_approval(approval)
+
+    def approved(self, approval: ApprovalSeen) -> None:
+        """The call is made on this approval, which is used up by it. To be said before the intent."""
+        self.asked(approval)
 
     async def intend(self, wanted: WantedSeen) -> None:
         """Write the intent. Durable on return; raises ``AuditError``, and then nothing may leave."""
@@ -179,9 +214,9 @@ class Record:
         self._outcome["result"] = {**event.of_bytes(result.text.encode()), "truncated": result.truncated}
 
     def _mark(self, step: str) -> None:
-        """Time since the step before, in whole microseconds."""
+        """Time since the step before, in whole microseconds; a step that is made again takes as long as both."""
         now = self._clock.monotonic()
-        self._durations[step] = _microseconds(now - self._marked)
+        self._durations[step] = self._durations.get(step, 0) + _microseconds(now - self._marked)
         self._marked = now
 
     async def _append(self, kind: Kind, facts: Facts) -> None:

@@ -13,6 +13,7 @@ from remit.errors import StateInvalid
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from remit.audit.chain import StoredRecord
     from remit.audit.store.reader import Call, TrailReader
 
 app = typer.Typer(help="Read and verify the audit trail.", no_args_is_help=True)
@@ -33,17 +34,15 @@ def tail(
 
     out = console("data")
     with _reader(context) as trail:
-        records = trail.last(count * 2)
-        seq = records[-1].seq if records else 0
-        calls = {record.call_id: trail.call_of(record) for record in records}
-        for call in list(calls.values())[-count:]:
+        seq = max((record.seq for record in trail.last(1)), default=0)
+        for call in trail.latest(count):
             _print_call(call, out, as_json=as_json)
         while follow:
             time.sleep(_FOLLOW_SECONDS)
             for record in trail.after(seq):
                 seq = record.seq
                 if record.kind != "intent":
-                    _print_call(trail.call_of(record), out, as_json=as_json)
+                    _print_call(_to_follow(trail, record), out, as_json=as_json)
 
 
 @app.command("show")
@@ -84,6 +83,7 @@ def verify(context: typer.Context, as_json: Json = False) -> None:
         "outcomes": report.outcomes,
         "controls": report.controls,
         "issuances": report.issuances,
+        "shadows": report.shadows,
         "unfinished": list(report.unfinished),
         "head": report.head,
         **({"broken": broken} if broken else {}),
@@ -106,9 +106,16 @@ def _reader(context: typer.Context) -> TrailReader:
     return open_reader(settings.audit_file)
 
 
+def _to_follow(trail: TrailReader, record: StoredRecord) -> Call:
+    """What a record adds: a call that ended, whole; of a difference that was written meanwhile or later, that alone."""
+    from remit.audit.store.reader import Call
+
+    return Call(record.call_id, shadows=(record,)) if record.kind == "shadow" else trail.call_of(record)
+
+
 def _document(call: Call) -> dict[str, Any]:
     records = {"intent": call.intent, "outcome": call.outcome, "control": call.control}
-    ended = {} if call.control else {"outcome": call.facts.get("outcome", "unfinished")}
+    ended = {} if not (call.intent or call.outcome) else {"outcome": call.facts.get("outcome", "unfinished")}
     return {
         "audit_id": call.call_id,
         **call.facts,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _STYLES: Final = {
     "success": "green",
+    "pending": "cyan",
     "denied": "red",
     "failure": "yellow",
     "error": "bold red",
@@ -24,13 +25,19 @@ _ID_SHOWN: Final = 26
 
 
 def print_line(out: Console, call: Call) -> None:
-    """``2026-11-22 10:00:00Z  success  get_order  for alice by agent-runner  01J…``"""
-    from rich.text import Text
-
+    """``2026-11-22 10:00:00Z  success  get_order  for alice by agent-runner  01J…``, below it what a shadow says."""
     facts = call.facts
     if call.control is not None:
         _print_control(out, facts, call.call_id)
-        return
+    elif call.intent or call.outcome:
+        _print_ending(out, facts, call.call_id)
+    for record in call.shadows:
+        _print_shadow(out, record.facts, call.call_id)
+
+
+def _print_ending(out: Console, facts: Mapping[str, Any], audit_id: str) -> None:
+    from rich.text import Text
+
     outcome = str(facts.get("outcome", "unfinished"))
     parts = [
         (utc(_int(facts.get("time_ms")) / 1000), "dim"),
@@ -38,10 +45,9 @@ def print_line(out: Console, call: Call) -> None:
         (f"{plain(_at(facts, 'tool', 'name') or _at(facts, 'grant', 'type')):<16}", "bold"),
         (chain_line(_parties(facts)) or "nobody identified", ""),
         (_why(facts), "yellow"),
-        (call.call_id[:_ID_SHOWN], "dim"),
+        (audit_id[:_ID_SHOWN], "dim"),
     ]
-    line = Text("  ").join(Text(text, style) for text, style in parts if text)
-    out.print(line, soft_wrap=True)
+    out.print(Text("  ").join(Text(text, style) for text, style in parts if text), soft_wrap=True)
 
 
 def print_call(out: Console, call: Call) -> None:
@@ -56,9 +62,12 @@ def print_call(out: Console, call: Call) -> None:
         "tool",
         "arguments",
         "decision",
+        "approval",
+        "exchange_decision",
         "requested",
         "exchange",
         "downstream",
+        "result_decision",
         "result",
         "error",
         "control",
@@ -66,7 +75,7 @@ def print_call(out: Console, call: Call) -> None:
         section = facts.get(group)
         if isinstance(section, Mapping) and section:
             out.print(group, style="bold cyan")
-            print_rows(out, ((name, _shown(value)) for name, value in section.items()), label_width=14)
+            print_rows(out, ((name, _shown(name, value)) for name, value in section.items()), label_width=14)
     timings = facts.get("durations")
     if isinstance(timings, Mapping):
         out.print("durations", style="bold cyan")
@@ -86,7 +95,7 @@ def print_report(out: Console, report: Report) -> None:
     verdict, style = ("verified", "bold green") if report.sound else ("BROKEN", "bold red")
     out.print(
         f"{verdict}: {report.records} records, {report.intents} intents, {report.outcomes} outcomes, {report.controls} controls, "
-        f"{report.issuances} issuances",
+        f"{report.issuances} issuances, {report.shadows} shadows",
         style=style,
     )
     if report.broken is not None:
@@ -114,6 +123,29 @@ def _print_control(out: Console, facts: Mapping[str, Any], audit_id: str) -> Non
     out.print(Text("  ").join(Text(text, style) for text, style in parts if text), soft_wrap=True)
 
 
+def _print_shadow(out: Console, facts: Mapping[str, Any], audit_id: str) -> None:
+    """``2026-11-22 10:00:00Z  shadow  tool_call  allowed, would be denied  too_late  01J…``"""
+    from rich.text import Text
+
+    live, shadow = (_side(facts, side) for side in ("live", "shadow"))
+    was, would = ("allowed" if side.get("allow") is True else "denied" for side in (live, shadow))
+    codes = shadow.get("reasons") or shadow.get("obligations") or []
+    parts = [
+        (utc(_int(facts.get("time_ms")) / 1000), "dim"),
+        (f"{'shadow':<10}", "magenta"),
+        (f"{plain(facts.get('phase', '')):<16}", "bold"),
+        (f"{was}, would be {would}" if was != would else f"{was} on other terms", ""),
+        (plain(", ".join(map(str, codes))), "yellow"),
+        (audit_id[:_ID_SHOWN], "dim"),
+    ]
+    out.print(Text("  ").join(Text(text, style) for text, style in parts if text), soft_wrap=True)
+
+
+def _side(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    side = facts.get(name)
+    return side if isinstance(side, Mapping) else {}
+
+
 def _parties(facts: Mapping[str, Any]) -> list[str]:
     """The subject, then those who acted, the current one last; the inbound chain where nothing was exchanged."""
     subject = _at(facts, "principal", "subject")
@@ -128,7 +160,9 @@ def _parties(facts: Mapping[str, Any]) -> list[str]:
 def _why(facts: Mapping[str, Any]) -> str:
     """The error's code; for a denial the policy's own reasons."""
     if (code := _at(facts, "error", "code")) == "access_denied":
-        reasons = (facts.get("decision") or {}).get("reasons") or []
+        decisions = (_side(facts, name) for name in ("exchange_decision", "decision"))
+        denial = next((decision for decision in decisions if decision.get("allow") is False), {})
+        reasons = denial.get("reasons") or []
         return (
             plain(", ".join(str(reason.get("code", "")) for reason in reasons if isinstance(reason, Mapping))) or code
         )
@@ -145,5 +179,7 @@ def _int(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
+    if name == "input" and isinstance(value, Mapping):  # long: `--json` has it
+        return f"{plain(value.get('mode', ''))}, {len(str(value.get('text', '')))} characters"
     return value if isinstance(value, str) else "" if value in (None, [], {}) else compact(value)

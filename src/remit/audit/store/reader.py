@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from remit.audit import chain
 from remit.audit.chain import Break, Report, StoredRecord
 from remit.audit.event import Kind
 from remit.audit.store import schema
 from remit.errors import StateInvalid
+
+_LAST_SEQ: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class TrailReader:
             found.setdefault(record.call_id)
             if len(found) == count:
                 break
-        return [self._whole(call_id) for call_id in reversed(found)]
+        return [self._call(call_id) for call_id in reversed(found)]
 
     def after(self, seq: int, limit: int = 1000) -> list[StoredRecord]:
         """Up to ``limit`` records that follow number ``seq``, oldest first: ask again with the last one's to follow."""
@@ -86,11 +88,11 @@ class TrailReader:
             "SELECT DISTINCT call_id FROM records WHERE call_id >= ? AND call_id < ? ORDER BY call_id LIMIT ?",
             (start, start + "\x7f", limit),
         )
-        return [self._whole(call_id) for (call_id,) in names.fetchall()]
+        return [self._call(call_id) for (call_id,) in names.fetchall()]
 
     def call_of(self, record: StoredRecord) -> Call:
         """The call a record belongs to, up to that record: an outcome together with its intent."""
-        return self._call(record.call_id, self._of(record.call_id, "AND seq <= ?", record.seq))
+        return self._call(record.call_id, record.seq)
 
     def verify(self) -> Report:
         """Check every record (``chain.verify``), reading the file once. A file SQLite cannot read is broken at 0."""
@@ -99,8 +101,11 @@ class TrailReader:
         except sqlite3.Error as error:
             return Report(broken=Break(0, f"the file is damaged: {error}"))
 
-    def _whole(self, call_id: str) -> Call:
-        return self._call(call_id, self._of(call_id, ""))
+    def _call(self, call_id: str, until: int = _LAST_SEQ) -> Call:
+        call = Call(call_id)
+        for record in self._records("WHERE call_id = ? AND seq <= ? ORDER BY seq", call_id, until):
+            call = _with(call, record)
+        return call
 
     def _records(self, clause: str, *values: Any) -> Iterator[StoredRecord]:
         for row in self._connection.execute(f"{schema.SELECT} {clause}", values):
@@ -113,8 +118,14 @@ def _with(call: Call, record: StoredRecord) -> Call:
             return replace(call, intent=record)
         case Kind.CONTROL:
             return replace(call, control=record)
+        case Kind.SHADOW:
+            return replace(call, shadows=(*call.shadows, record))
         case _:
             return replace(call, outcome=record)
+
+
+def _difference(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: facts.get(name) for name in ("phase", "live", "shadow")}
 
 
 def open_reader(path: Path) -> TrailReader:
