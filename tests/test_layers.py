@@ -29,23 +29,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "catalog": LEAVES | {"principal"},
     "sts": COMMON,
     "resource": COMMON,
-    "bridge": COMMON | FIVE | {"approvals", "catalog"},
-    "doors": COMMON | FIVE | {"approvals", "catalog", "bridge"},
-    "demo": COMMON | FIVE | {"catalog", "bridge", "doors", "sts", "resource", "settings", "app"},
-    "app": COMMON | FIVE | {"approvals", "catalog", "bridge", "doors", "sts", "settings"},
-    "cli": COMMON | FIVE | {"approvals", "catalog", "bridge", "doors", "sts", "resource", "settings", "app", "demo"},
+    "call": COMMON | FIVE | {"approvals"},
+    "permission": COMMON | FIVE | {"approvals", "call", "catalog"},
+    "bridge": COMMON | FIVE | {"approvals", "call", "catalog", "permission"},
+    "doors": COMMON | FIVE | {"approvals", "call", "catalog", "bridge"},
+    "demo": COMMON | FIVE | {"approvals", "catalog", "bridge", "doors", "sts", "resource", "settings", "app"},
+    "app": COMMON | FIVE | {"approvals", "call", "catalog", "permission", "bridge", "doors", "sts", "settings"},
+    "cli": COMMON
+    | FIVE
+    | {"approvals", "call", "catalog", "permission", "bridge", "doors", "sts", "resource", "settings", "app", "demo"},
 }
 
 #: third-party or standard module → the places of src/remit that may import it
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "mcp": ("doors/mcp", "demo"),
     "mcp_types": ("doors/mcp", "demo"),
-    "httpx": ("web.py", "tokens/jwks.py", "exchange", "downstream", "demo"),
+    "httpx": ("web.py", "tokens/jwks.py", "exchange", "downstream", "policy/opa.py", "demo"),
     "httpx_aiohttp": ("web.py",),
     "aiohttp": ("web.py",),
     "httpx2": ("demo",),
     "jwt": ("tokens", "sts/minting.py", "sts/keys/signing_key.py", "exchange/client_auth.py", "policy/signature.py"),
-    "regorus": ("policy/rego.py", "policy/testing.py"),
+    "regorus": ("policy/evaluator.py",),
     "sqlite3": ("database.py", "audit/store", "sts/revocation/file.py", "approvals"),
     "jmespath": ("catalog",),
     "jsonschema_rs": ("catalog",),

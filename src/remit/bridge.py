@@ -2,11 +2,12 @@
 
 1. **identify** the caller by their token, and the agent runner that acts for them;
 2. **find** the tool and check the arguments against its schema;
-3. **decide** by policy: this subject, this actor, this tool, these arguments, this target;
+3. **decide** by policy: this subject, this actor, this tool, these arguments, this target; and ask whoever has to
+   approve (``remit.permission``);
 4. **record** the intent: durable before anything leaves, or nothing does;
 5. **exchange** the caller's token for one that is good for this API, these scopes, a short while, names both
    the user and the agent runner, and is checked against what was asked;
-6. **call** the API with it and shape the answer;
+6. **call** the API with it, shape the answer, and let policy decide what of it may leave;
 7. **record** the outcome, whatever happened.
 
 The caller's token never reaches the API. The API's token never reaches the agent.
@@ -16,14 +17,14 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Protocol
 
 from remit.audit.trail import Record, Trail
+from remit.call import NOBODY, CallResult, ToolCall, Watch
 from remit.catalog.tool import Catalog, Tool
-from remit.clock import Clock
 from remit.credential import UnverifiedToken
 from remit.downstream.client import ApiClient
 from remit.downstream.request import ApiRequest, CallContext, build_request
@@ -32,42 +33,21 @@ from remit.errors import (
     ActorUnfit,
     ArgumentsInvalid,
     InternalError,
-    PolicyFailed,
     RemitError,
     RequestUnusable,
     ScopeInsufficient,
-    ToolHidden,
     ToolUnknown,
 )
 from remit.exchange.exchanger import DelegatedToken, Exchanger
 from remit.exchange.messages import Target, Wanted
 from remit.identity.actor import ActorResolver
 from remit.identity.subject import SubjectIdentifier
-from remit.policy.decision import Decision, Deny, Permit
-from remit.policy.engine import PolicyEngine
-from remit.policy.input import Operation, Phase, Question
-from remit.policy.obligations import Demands
+from remit.permission.panel import Asked, Permission
+from remit.permission.permissions import Permissions
+from remit.policy.input import Operation
 from remit.principal import ActingParty, Assurance, Caller, Principal
 
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """One call as it arrived. ``client`` is what the client says of itself, never believed."""
-
-    door: str
-    token: UnverifiedToken | None
-    name: str
-    arguments: Mapping[str, Any]
-    request_id: str = ""
-    client: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CallResult:
-    """What goes back through the door. ``call_id`` names the call in the audit trail."""
-
-    call_id: str
-    result: ToolResult
+__all__ = ["Bridge", "CallResult", "Parts", "ToolCall", "Tools", "Watch"]
 
 
 class Tools(Protocol):
@@ -79,40 +59,23 @@ class Tools(Protocol):
         ...
 
 
-class Watch:
-    """Sees each step as it happens (`remit call --explain`). No token is shown to it. This one looks away."""
-
-    def identified(self, principal: Principal, acting: ActingParty) -> None:
-        """Step 1."""
-
-    def decided(self, decision: Decision) -> None:
-        """Step 3."""
-
-    def exchanged(self, wanted: Wanted, token: DelegatedToken) -> None:
-        """Step 5."""
-
-    def calling(self, request: ApiRequest) -> None:
-        """Step 6, before it is sent."""
-
-
-_NOBODY: Final = Watch()
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the bridge is made of. ``scopes_within_subject``: the token service gives only scopes that the
-    caller's token holds, so a missing one can be told at once.
+    """What the bridge is made of.
+
+    ``scopes_within_subject``: the token service gives only scopes that the caller's token holds, so a missing one can
+    be told at once. ``asks_policy_itself``: it does so before it issues a token, so nobody else has to.
     """
 
     subjects: SubjectIdentifier
     actors: ActorResolver
     tools: Tools
-    policy: PolicyEngine
+    permissions: Permissions
     exchange: Exchanger
     apis: ApiClient
     trail: Trail
-    clock: Clock
     scopes_within_subject: bool = True
+    asks_policy_itself: bool = True
 
 
 class Bridge:
@@ -125,7 +88,7 @@ class Bridge:
         """The same path with another identifier: for a door that goes by names of its own."""
         return Bridge(replace(self._parts, subjects=subjects))
 
-    async def call(self, call: ToolCall, watch: Watch = _NOBODY) -> CallResult:
+    async def call(self, call: ToolCall, watch: Watch = NOBODY) -> CallResult:
         """Make one call. Raises leaves of ``RemitError``, each with ``call_id`` set, and nothing else."""
         async with self._recorded(call) as record:
             return CallResult(record.id, await self._steps(call, record, watch))
@@ -134,9 +97,8 @@ class Bridge:
         """The tools that policy shows to this caller, by name. Raises ``AuthenticationError`` leaves."""
         caller, acting = await self._identify(token)
         tools = tuple(self._parts.tools.catalog.tools.values())
-        questions = [self._question(Phase.TOOL_LIST, caller, acting, tool, door=door) for tool in tools]
-        decisions = await self._parts.policy.decide_many([question.document() for question in questions])
-        return tuple(tool for tool, decision in zip(tools, decisions, strict=True) if decision.allow)
+        shown = await self._parts.permissions.shown(door, caller, acting, tools)
+        return tuple(tool for tool, is_shown in zip(tools, shown, strict=True) if is_shown)
 
     async def identify(self, token: UnverifiedToken | None) -> Caller:
         """Who shows this token. Raises ``AuthenticationError`` leaves."""
@@ -170,7 +132,9 @@ class Bridge:
             if operation is None:  # 2 was the door's
                 raise ToolUnknown("there is nothing of that name")
             record.found(operation)
-            token = await self._delegate(call, caller, acting, operation, record, _NOBODY)  # 3 4 5
+            asked = Asked(call, caller, acting, operation)
+            permission = await self._parts.permissions.permit(asked, record, NOBODY)  # 3
+            token = await self._delegate(asked, permission, record, NOBODY)  # 4 5
             yield token, record
 
     @asynccontextmanager
@@ -199,40 +163,36 @@ class Bridge:
         tool, request = await self._find(call, caller, acting, record.id)  # 2
         record.found(tool)
 
-        token = await self._delegate(call, caller, acting, tool, record, watch)  # 3 4 5
+        asked = Asked(call, caller, acting, tool)  # 3
+        permission = await self._parts.permissions.permit(asked, record, watch)
+
+        token = await self._delegate(asked, permission, record, watch)  # 4 5
 
         watch.calling(request)  # 6
-        credential = token.credential if token else None
-        response = await self._parts.apis.send(request, credential, tool, call_id=record.id)
+        response = await self._parts.apis.send(request, token.credential if token else None, tool, call_id=record.id)
         record.called(request, response)
         result = shape(tool, response)
+        result = await self._parts.permissions.release(permission, tool, response.status, result, record)
         record.answered(result)
         return result
 
     async def _delegate(
-        self, call: ToolCall, caller: Caller, acting: ActingParty, operation: Operation, record: Record, watch: Watch
+        self, asked: Asked, permission: Permission, record: Record, watch: Watch
     ) -> DelegatedToken | None:
-        """Decide, record the intent, exchange. No token only where the operation's upstream takes none."""
-        question = self._question(Phase.TOOL_CALL, caller, acting, operation, call)  # 3
-        try:
-            document = question.document()
-        except PolicyFailed:  # arguments that policy cannot be asked about
-            await self._check_visible(caller, acting, operation, call.door)
-            raise
-        decision = await self._parts.policy.decide(document)
-        record.decided(decision)
-        watch.decided(decision)
-        if isinstance(decision, Deny) and decision.failed:
-            await self._check_not_hidden(caller, acting, operation, call.door)
-        wanted = Demands.of(_permitted(decision).obligations).narrowed(_wanted(operation))
-        _check_actor(acting, operation)
-        self._check_held(caller.principal, wanted)
+        """Record the intent, exchange. No token only where the operation's upstream takes none."""
+        permissions, operation = self._parts.permissions, asked.operation
+        wanted = permission.demands.narrowed(_wanted(operation))
+        _check_actor(asked.acting, operation)
+        self._check_held(asked.principal, wanted)
+        if operation.auth.type != "none" and not self._parts.asks_policy_itself:
+            wanted = await permissions.narrow(asked, wanted, record)
+        await permissions.settle(asked, permission, record)
 
         await record.intend(wanted)  # 4
 
         if operation.auth.type == "none":
             return None
-        token = await self._parts.exchange.delegated_token(caller, acting, wanted)  # 5
+        token = await self._parts.exchange.delegated_token(asked.caller, asked.acting, wanted)  # 5
         record.exchanged(token)
         watch.exchanged(wanted, token)
         return token
@@ -252,45 +212,8 @@ class Bridge:
             tool.validate(call.arguments)
             return tool, build_request(tool, call.arguments, _context(caller.principal, acting, call_id))
         except (ArgumentsInvalid, RequestUnusable):
-            await self._check_visible(caller, acting, tool, call.door)
+            await self._parts.permissions.check_shown(Asked(call, caller, acting, tool))
             raise
-
-    async def _check_visible(self, caller: Caller, acting: ActingParty, operation: Operation, door: str) -> None:
-        """What is wrong with a call's arguments would tell a hidden tool from an unknown one. Raises ``ToolHidden``."""
-        question = self._question(Phase.TOOL_LIST, caller, acting, operation, door=door)
-        if not (await self._parts.policy.decide(question.document())).allow:
-            raise ToolHidden("there is no such tool") from None
-
-    async def _check_not_hidden(self, caller: Caller, acting: ActingParty, operation: Operation, door: str) -> None:
-        """A policy that fails on some arguments would tell a hidden tool from an unknown one too.
-
-        Where it cannot say whether the tool is hidden either, everybody is told that it fails.
-        """
-        question = self._question(Phase.TOOL_LIST, caller, acting, operation, door=door)
-        listed = await self._parts.policy.decide(question.document())
-        if isinstance(listed, Deny) and not listed.failed:
-            raise ToolHidden("there is no such tool")
-
-    def _question(
-        self,
-        phase: Phase,
-        caller: Caller,
-        acting: ActingParty,
-        operation: Operation,
-        call: ToolCall | None = None,
-        door: str = "",
-    ) -> Question:
-        return Question(
-            phase=phase,
-            principal=caller.principal,
-            acting=acting,
-            tool=operation,
-            now=self._parts.clock.now(),
-            arguments=call.arguments if call else {},
-            door=call.door if call else door,
-            request_id=call.request_id if call else "",
-            client=call.client if call else "",
-        )
 
     def _check_held(self, principal: Principal, wanted: Wanted) -> None:
         """A scope that the caller's token lacks would be refused by the token service: said here, with its name."""
@@ -301,13 +224,6 @@ class Bridge:
                 scope=" ".join(wanted.scopes),
                 hint="have the user sign in again with this scope",
             )
-
-
-def _permitted(decision: Decision) -> Permit:
-    """The permit, or the refusal: with its reasons, or as an unknown tool where the caller is to be told none."""
-    if isinstance(decision, Deny) and not decision.failed and not decision.user_reasons:
-        raise ToolHidden("there is no such tool", detail=decision.rule)
-    return decision.require_permit()
 
 
 def _kind_and_place(error: Exception) -> str:

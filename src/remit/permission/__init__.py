@@ -1,0 +1,1 @@
+"""May they: policy at each of its decision points, and the approvals that it demands."""

@@ -1,0 +1,86 @@
+"""Path: somebody has to approve this call: are they asked, did they say yes, and does policy take their word for it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from remit.approvals.approval import Approval, Approver, Binding, State, Terms
+from remit.audit.trail import Record
+from remit.errors import ApprovalDenied, ApprovalRequired
+from remit.permission.panel import Approvals, Asked
+from remit.policy.input import ApprovalState
+from remit.policy.obligations import ApprovalTerms
+
+_MAX_QUESTION: Final = 1500
+_MAX_VALUE: Final = 200
+
+
+async def approval_of(asked: Asked, binding: Binding, terms: Terms, approvals: Approvals, record: Record) -> Approval:
+    """The approval of this very call. Where there is none yet, the call ends here and somebody is asked.
+
+    Raises ``ApprovalRequired``, ``ApprovalDenied`` and ``ApprovalUnusable``.
+    """
+    answer = asked.call.answer
+    if answer is not None:
+        user = Approver.of(asked.principal)
+        await approvals.decide(answer.approval_id, user, grant=answer.accepted, method="elicitation", binding=binding)
+    approval = await approvals.ask(binding, terms, asked.call.arguments)
+    record.asked(approval)
+    if approval.state is State.DENIED:
+        raise ApprovalDenied("whoever was asked to approve this call said no")
+    if approval.state is not State.APPROVED:
+        raise _required(asked, approval, terms)
+    return approval
+
+
+def binding_of(asked: Asked) -> Binding:
+    """What an approval is good for: this user, this agent, this tool as it is, exactly these arguments."""
+    return Binding.of(
+        asked.principal,
+        asked.acting,
+        tool=asked.operation.name,
+        tool_digest=asked.operation.digest,
+        arguments=asked.call.arguments,
+    )
+
+
+def terms_of(demanded: tuple[ApprovalTerms, ...]) -> Terms:
+    """All approvals that are demanded, as one that meets each."""
+    seconds = min((each.expires_in for each in demanded), default=0)
+    return Terms(tuple(each.approvers for each in demanded), seconds)
+
+
+def fits(terms: Terms, approval: Approval, binding: Binding) -> bool:
+    """Whether whoever approved may do so by ``terms``."""
+    return approval.approver is not None and terms.admits(approval.approver, binding)
+
+
+def state_of(approval: Approval) -> ApprovalState:
+    """What policy sees of it."""
+    approver = approval.approver.subject if approval.approver else ""
+    return ApprovalState(approval.state.value, approval.id, approver, approval.method)
+
+
+def _required(asked: Asked, approval: Approval, terms: Terms) -> ApprovalRequired:
+    people = " and ".join(" or ".join(alternatives) for alternatives in terms.approvers)
+    return ApprovalRequired(
+        f"this call needs the approval of {people}",
+        approval_id=approval.id,
+        by_user=terms.asks_user,
+        expires_at=approval.expires_at,
+        question=_question_text(asked),
+    )
+
+
+def _question_text(asked: Asked) -> str:
+    """What the user is asked, with every argument: that is what they approve."""
+    arguments = (f"  {name}: {_shown(value)}" for name, value in sorted(asked.call.arguments.items()))
+    head = f"{asked.acting.actor.sub} wants to call {asked.operation.name} as {asked.principal.subject}, with:"
+    text = "\n".join((head, *arguments, "Allow it, this once?"))
+    return text if len(text) <= _MAX_QUESTION else f"{text[:_MAX_QUESTION]} … Allow it, this once?"
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    text = "".join(character if character.isprintable() else " " for character in text)
+    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]} … ({len(text)} characters)"

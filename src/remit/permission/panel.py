@@ -1,0 +1,96 @@
+"""Noun: who is asked about a call, and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from remit.approvals.approval import Approval, Approver, Binding, Terms
+from remit.call import ToolCall
+from remit.clock import Clock
+from remit.policy.decision import Decision
+from remit.policy.engine import PolicyEngine
+from remit.policy.input import Operation, Question
+from remit.policy.obligations import Demands
+from remit.principal import ActingParty, Caller, Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks for what: a call whose caller and operation are known."""
+
+    call: ToolCall
+    caller: Caller
+    acting: ActingParty
+    operation: Operation
+
+    @property
+    def principal(self) -> Principal:
+        """The caller without their token."""
+        return self.caller.principal
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A permit and all it demands. ``question`` is what policy permitted; ``approval`` the one it rests on."""
+
+    demands: Demands
+    question: Question = field(repr=False)
+    approval: Approval | None = None
+    binding: Binding | None = None
+
+
+class Approvals(Protocol):
+    """Where approvals are asked for, given and used (``remit.approvals.store``)."""
+
+    async def ask(self, binding: Binding, terms: Terms, arguments: Mapping[str, Any]) -> Approval:
+        """The live one of this call, or a new one that waits."""
+        ...
+
+    async def decide(
+        self, approval_id: str, approver: Approver, *, grant: bool, method: str, binding: Binding | None = None
+    ) -> Approval:
+        """Give or refuse it. Raises ``ApprovalUnusable``."""
+        ...
+
+    async def use(self, approval_id: str, binding: Binding) -> Approval:
+        """Use it up. Raises ``ApprovalUnusable``, the second time too."""
+        ...
+
+
+class Acquaintances(Protocol):
+    """Which agent has acted for which user before (``remit.approvals.pairs``)."""
+
+    async def is_first(self, principal: Principal, acting: ActingParty) -> bool:
+        """Whether this agent has never acted for this user."""
+        ...
+
+    async def met(self, principal: Principal, acting: ActingParty) -> None:
+        """From now on it has."""
+        ...
+
+
+class SecondOpinion(Protocol):
+    """A policy that decides silently (``remit.policy.shadow``)."""
+
+    def compare(self, call_id: str, document: Mapping[str, Any], decision: Decision) -> None:
+        """Have it decide too, later; a difference is recorded."""
+        ...
+
+
+#: What the trail keeps of an input document (``remit.policy.inputs``): the document and its digest.
+Keep = Callable[[Mapping[str, Any], str], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Who is asked, and who remembers. ``redaction_key``: for what policy wants hashed."""
+
+    policy: PolicyEngine
+    approvals: Approvals
+    pairs: Acquaintances
+    clock: Clock
+    keep: Keep
+    redaction_key: bytes = field(repr=False)
+    shadow: SecondOpinion | None = None

@@ -1,0 +1,203 @@
+"""Path: may they. Policy is asked at each of its decision points, and whoever it wants to be asked besides.
+
+For a call: **decide**; where the permit demands an approval, **ask** for it, and **decide again** once it is given;
+check how the user **signed in**. What comes out is a ``Permission``: what policy demands of everything that follows.
+Then, once each: **narrow** what will be asked of the token service, **use** the approval up, and decide about the
+**answer** before it leaves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from remit.audit.trail import Record
+from remit.call import Watch
+from remit.catalog.tool import Tool
+from remit.downstream.result import ToolResult, with_data
+from remit.errors import PolicyFailed, ResultWithheld, ScopeInsufficient, StepUpRequired, ToolHidden
+from remit.exchange.messages import Wanted
+from remit.permission.approving import approval_of, binding_of, fits, state_of, terms_of
+from remit.permission.panel import Asked, Panel, Permission
+from remit.policy.decision import Decision, Deny
+from remit.policy.input import ExchangeTarget, Operation, Phase, Question, ResultFacts
+from remit.policy.obligations import OF_A_ROUTE, OF_AN_EXCHANGE, SUPPORTED, Demands, StepUp
+from remit.policy.redaction import Unredactable, redacted
+from remit.principal import ActingParty, Caller, Principal
+
+
+class Permissions:
+    """Asks the panel on behalf of the bridge. Raises leaves of ``AuthorizationError``, and ``ToolHidden``."""
+
+    def __init__(self, panel: Panel) -> None:
+        self._panel = panel
+
+    # ── list ─────────────────────────────────────────────────────────────────────────────
+
+    async def shown(
+        self, door: str, caller: Caller, acting: ActingParty, operations: tuple[Operation, ...]
+    ) -> list[bool]:
+        """Whether policy shows each operation to this caller."""
+        first = await self._panel.pairs.is_first(caller.principal, acting)
+        now = self._panel.clock.now()
+        questions = (
+            Question(Phase.TOOL_LIST, caller.principal, acting, operation, now, door=door, first_time=first)
+            for operation in operations
+        )
+        decisions = await self._panel.policy.decide_many([question.document() for question in questions])
+        return [decision.allow for decision in decisions]
+
+    async def check_shown(self, asked: Asked) -> None:
+        """What is wrong with a call's arguments would tell a hidden tool from an unknown one. Raises ``ToolHidden``."""
+        if not (await self._listed(asked)).allow:
+            raise ToolHidden("there is no such tool") from None
+
+    # ── call ─────────────────────────────────────────────────────────────────────────────
+
+    async def permit(self, asked: Asked, record: Record, watch: Watch) -> Permission:
+        """May this call be made, and under which demands."""
+        question = await self._question(asked)
+        permission = Permission(await self._decided(asked, question, record, watch), question)
+        if permission.demands.approvals:
+            permission = await self._approved(asked, permission, record, watch)
+        self._check_sign_in(asked.principal, permission.demands.step_ups)
+        return permission
+
+    async def settle(self, asked: Asked, permission: Permission, record: Record) -> None:
+        """Use the approval up, and remember the pair: the last thing before the intent."""
+        if permission.approval is not None and permission.binding is not None:
+            record.approved(await self._panel.approvals.use(permission.approval.id, permission.binding))
+        await self._panel.pairs.met(asked.principal, asked.acting)
+
+    async def _decided(self, asked: Asked, question: Question, record: Record, watch: Watch) -> Demands:
+        try:
+            document = question.document()
+        except PolicyFailed:  # arguments that policy cannot be asked about
+            await self.check_shown(asked)
+            raise
+        decision = await self._panel.policy.decide(document)
+        record.decided(decision, self._panel.keep(document, decision.input_digest))
+        watch.decided(decision)
+        if self._panel.shadow is not None:
+            self._panel.shadow.compare(record.id, document, decision)
+        if isinstance(decision, Deny):
+            await self._check_not_hidden(asked, decision)
+        return Demands.of(decision.require_permit().obligations)
+
+    async def _check_not_hidden(self, asked: Asked, decision: Deny) -> None:
+        """A denial with nothing to tell the caller answers as an unknown tool.
+
+        So does one that failed, where the tool is hidden anyway: a policy that fails on some arguments would show it.
+        Where it cannot say whether the tool is hidden either, everybody is told that it fails.
+        """
+        if not decision.failed and not decision.user_reasons:
+            raise ToolHidden("there is no such tool", detail=decision.rule)
+        if decision.failed:
+            listed = await self._listed(asked)
+            if isinstance(listed, Deny) and not listed.failed:
+                raise ToolHidden("there is no such tool")
+
+    # ── approval ─────────────────────────────────────────────────────────────────────────
+
+    async def _approved(self, asked: Asked, permission: Permission, record: Record, watch: Watch) -> Permission:
+        """The permission once somebody has approved the call; asks them where nobody has."""
+        binding, terms = binding_of(asked), terms_of(permission.demands.approvals)
+        approval = await approval_of(asked, binding, terms, self._panel.approvals, record)
+        question = replace(permission.question, approval=state_of(approval), now=self._panel.clock.now())
+        demands = await self._decided(asked, question, record, watch)
+        # A policy that goes on demanding approval is content with one that fits its demand.
+        if not fits(terms_of(demands.approvals), approval, binding):
+            raise PolicyFailed(
+                "policy demands another approval than the one that was given",
+                detail=f"approval {approval.id} by {approval.approver.subject if approval.approver else 'nobody'}",
+                hint="let the policy demand one approval, or none once input.context.approval.state is approved",
+            )
+        return Permission(demands, question, approval, binding)
+
+    def _check_sign_in(self, principal: Principal, step_ups: tuple[StepUp, ...]) -> None:
+        """Whether the user signed in as policy wants. Raises ``StepUpRequired`` or ``ScopeInsufficient``."""
+        unmet = [step_up for step_up in step_ups if not step_up.is_met(principal, self._panel.clock.now())]
+        if not unmet:
+            return
+        scopes = " ".join(dict.fromkeys(scope for each in unmet for scope in each.scopes))
+        acr_values = tuple(dict.fromkeys(value for each in unmet for value in each.acr_values))
+        max_age = min((each.max_age for each in unmet if each.max_age), default=0)
+        if acr_values or max_age:
+            raise StepUpRequired(
+                "policy wants the user to sign in again for this call",
+                acr_values=acr_values,
+                max_age=max_age,
+                scope=scopes,
+            )
+        raise ScopeInsufficient(f"policy wants the scope {scopes} in the user's token for this call", scope=scopes)
+
+    # ── exchange and answer ──────────────────────────────────────────────────────────────
+
+    async def narrow(self, asked: Asked, wanted: Wanted, record: Record) -> Wanted:
+        """What may be asked of a token service that does not ask policy itself."""
+        auth = replace(
+            asked.operation.auth,
+            audience=wanted.target.audience,
+            resource=wanted.target.resource,
+            scopes=wanted.scopes,
+            max_lifetime=wanted.max_lifetime,
+        )
+        question = Question(
+            Phase.TOKEN_EXCHANGE,
+            asked.principal,
+            asked.acting,
+            ExchangeTarget(auth),
+            self._panel.clock.now(),
+            door=asked.call.door,
+            request_id=asked.call.request_id,
+            supported=OF_AN_EXCHANGE,
+        )
+        decision = await self._panel.policy.decide(question.document())
+        record.decided_exchange(decision)
+        return Demands.of(decision.require_permit().obligations).narrowed(wanted)
+
+    async def release(
+        self, permission: Permission, tool: Tool, status: int, result: ToolResult, record: Record
+    ) -> ToolResult:
+        """The answer as far as policy lets it out. Raises ``ResultWithheld`` for one that it does not."""
+        facts = ResultFacts(status, result.size, result.truncated, result.data)
+        question = replace(permission.question, phase=Phase.RESULT, result=facts, now=self._panel.clock.now())
+        document = question.document()
+        decision = await self._panel.policy.decide(document)
+        record.decided_result(decision)
+        if self._panel.shadow is not None:
+            self._panel.shadow.compare(record.id, document, decision)
+        if isinstance(decision, Deny):
+            why = "; ".join(reason.message for reason in decision.user_reasons) or "policy withholds it"
+            raise ResultWithheld(
+                f"the API acted, but its answer is withheld: {why}", detail=decision.detail or decision.rule
+            )
+        redactions = (*permission.demands.redactions, *Demands.of(decision.obligations).redactions)
+        if not redactions:
+            return result
+        try:
+            return with_data(tool, result, redacted(result.data, redactions, self._panel.redaction_key))
+        except Unredactable as error:
+            raise ResultWithheld(
+                "the API acted, but its answer is a text of which policy wants to hide a part; it is withheld",
+                detail=str(error),
+            ) from error
+
+    async def _listed(self, asked: Asked) -> Decision:
+        question = replace(await self._question(asked), phase=Phase.TOOL_LIST, arguments={}, request_id="", client="")
+        return await self._panel.policy.decide(question.document())
+
+    async def _question(self, asked: Asked) -> Question:
+        call = asked.call
+        return Question(
+            Phase.TOOL_CALL,
+            asked.principal,
+            asked.acting,
+            asked.operation,
+            self._panel.clock.now(),
+            arguments=call.arguments,
+            door=call.door,
+            request_id=call.request_id,
+            client=call.client,
+            first_time=await self._panel.pairs.is_first(asked.principal, asked.acting),
+            supported=OF_A_ROUTE if asked.operation.kind == "route" else SUPPORTED,
+        )
