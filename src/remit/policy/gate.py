@@ -2,10 +2,11 @@
 
 The embedded engine notices an unknown function only when a rule reaches it, and ignores imports it does not know.
 So everything a policy calls must be a function of its own or one of ``BUILTINS``: those that depend on their
-arguments alone. Not among them: what reaches out (``http.send``, ``net.lookup_ip_addr``, ``opa.runtime``), what would
-make a decision impossible to repeat (``time.now_ns``, ``rand.*``, ``uuid.rfc4122``: the time is ``input.time``), what
-says things elsewhere (``print``, ``trace``), what reads tokens (``io.jwt.*``: they are verified before policy is
-asked), and what makes much of a small argument (``numbers.range``, ``net.cidr_expand``).
+arguments alone. Not among them: what reaches out (``http.send``, ``net.lookup_ip_addr``, ``opa.runtime``; also
+``json.match_schema`` and ``json.verify_schema``, because an OPA server fetches whatever schema a schema refers to),
+what would make a decision impossible to repeat (``time.now_ns``, ``rand.*``, ``uuid.rfc4122``: the time is
+``input.time``), what says things elsewhere (``print``, ``trace``), what reads tokens (``io.jwt.*``: they are verified
+before policy is asked), and what makes much of a small argument (``numbers.range``, ``net.cidr_expand``).
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ BUILTINS: Final = frozenset(
     base64url.encode base64url.encode_no_pad bits.and bits.lsh bits.negate bits.or bits.rsh bits.xor ceil concat
     contains count endswith floor format_int glob.match glob.quote_meta graph.reachable graph.reachable_paths
     hex.decode hex.encode indexof indexof_n intersection is_array is_boolean is_null is_number is_object is_set
-    is_string json.filter json.is_valid json.marshal json.marshal_with_options json.match_schema json.patch
-    json.remove json.unmarshal json.verify_schema lower max min net.cidr_contains net.cidr_is_valid
+    is_string json.filter json.is_valid json.marshal json.marshal_with_options json.patch json.remove
+    json.unmarshal lower max min net.cidr_contains net.cidr_is_valid
     object.filter object.get object.keys object.remove object.subset object.union object.union_n product
     regex.find_all_string_submatch_n regex.find_n regex.is_valid regex.match regex.replace regex.split replace
     round semver.compare semver.is_valid sort split sprintf startswith strings.any_prefix_match
@@ -34,6 +35,10 @@ BUILTINS: Final = frozenset(
     urlquery.encode_object uuid.parse walk yaml.is_valid yaml.marshal yaml.unmarshal
     """.split()  # noqa: SIM905  one name a line would hide the module
 )
+#: What a policy is asked.
+PACKAGE: Final = "remit.authz"
+RULE: Final = "decision"
+ENTRYPOINT: Final = f"data.{PACKAGE}.{RULE}"
 #: Where a policy's data lies, so no module may lie there: the engine would let the data win, silently.
 DATA_ROOT: Final = "remit_data"
 
@@ -103,6 +108,8 @@ class _Gate:
         self._aliases = aliases(module)
 
     def objections(self) -> Iterator[Objection]:
+        if not self._package:
+            yield self._objection(self._tree["package"], "a package is named by words with dots, without brackets")
         if self._package.split(".")[0] == DATA_ROOT:
             yield self._objection(self._tree["package"], f"data.{DATA_ROOT} holds the policy's data, not rules")
         for imported in self._tree["imports"]:
