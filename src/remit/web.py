@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -41,11 +42,17 @@ class AnswerTooLarge(Exception):
     """The body is longer than was allowed; nothing of it is kept."""
 
 
-def http_client(*, connect: float = 5.0, total: float = 10.0, connections: int = 100) -> httpx.AsyncClient:
-    """A client for credentials: redirects off, environment ignored, TLS verified, times in seconds."""
+def http_client(
+    *, connect: float = 5.0, total: float = 10.0, connections: int = 100, socket: Path | None = None
+) -> httpx.AsyncClient:
+    """A client for credentials: redirects off, environment ignored, TLS verified, times in seconds.
+
+    With a unix ``socket`` everything goes there, whatever host a URL names.
+    """
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30)
+    uds = str(socket) if socket else None
     return _Client(
-        transport=_Transport(verify=True, trust_env=False, limits=limits, http2=False),
+        transport=_Transport(verify=True, trust_env=False, limits=limits, http2=False, uds=uds),
         timeout=httpx.Timeout(total, connect=connect),
         follow_redirects=False,
         trust_env=False,
@@ -191,11 +198,12 @@ class _Transport(AiohttpTransport):
 
     def get_client(self) -> aiohttp.ClientSession:
         """Make the session, inside the running loop."""
-        connector = aiohttp.TCPConnector(
-            ssl=self.ssl_context,
-            limit=self.limits.max_connections or 0,
-            keepalive_timeout=self.limits.keepalive_expiry,
-        )
+        limit, keepalive = self.limits.max_connections or 0, self.limits.keepalive_expiry
+        connector: aiohttp.BaseConnector
+        if self.uds:
+            connector = aiohttp.UnixConnector(self.uds, limit=limit, keepalive_timeout=keepalive)
+        else:
+            connector = aiohttp.TCPConnector(ssl=self.ssl_context, limit=limit, keepalive_timeout=keepalive)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
