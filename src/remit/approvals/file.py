@@ -37,10 +37,13 @@ class ApprovalsFile:
 
         Where that comes too late, ``work`` may have been done all the same.
         """
-        loop = asyncio.get_running_loop()
+        try:
+            doing = asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
+        except RuntimeError as error:
+            raise self._invalid("the file is closed") from error
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                return await loop.run_in_executor(self._thread, self._do, work)
+                return await doing
         except TimeoutError as error:
             raise self._invalid(f"nothing came of it within {_WAIT_SECONDS} s") from error
 
