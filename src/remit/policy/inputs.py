@@ -14,7 +14,6 @@ Both stand in the trail as text, because a record holds no fractions.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -95,7 +94,7 @@ def open_kept(kept: Mapping[str, Any], keys: Iterable[Credential], input_digest:
         raise KeptUnreadable("nothing was kept")
     match kept.get("mode"):
         case "redacted":
-            return KeptInput(_document(text.encode()), exact=False)
+            return KeptInput(_document(text), exact=False)
         case "encrypted":
             return KeptInput(_document(_opened(text, kept.get("key"), keys, input_digest)), exact=True)
         case _:
@@ -181,9 +180,11 @@ def _opened(text: str, name: object, keys: Iterable[Credential], input_digest: s
     if sealed is None:
         raise KeptUnreadable("it was encrypted with a key that is not at hand")
     try:
-        return sealed.open(base64.b64decode(text, validate=True), input_digest)
-    except binascii.Error as error:
+        encrypted = base64.b64decode(text, validate=True)
+    except ValueError as error:
         raise KeptUnreadable("what was encrypted is no base64") from error
+    try:
+        return sealed.open(encrypted, input_digest)
     except (InvalidTag, ValueError) as error:
         raise KeptUnreadable("what was encrypted was changed, or belongs to another decision") from error
 
@@ -199,7 +200,7 @@ def _canonical(document: Mapping[str, Any]) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
-def _document(text: bytes) -> dict[str, Any]:
+def _document(text: str | bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(text)
     except ValueError as error:
