@@ -18,7 +18,7 @@ from typing import Any, Final
 import regorus
 
 from remit.errors import PolicyInvalid
-from remit.policy import gate
+from remit.policy import adapter, gate
 from remit.policy.syntax import Module
 
 #: What the engine answers where the entrypoint has no value. A policy that answers this text is refused all the same.
@@ -96,6 +96,8 @@ def _reason(error: BaseException) -> str:
 def _parsed(modules: Mapping[str, str], data: str) -> Any:
     engine = regorus.Engine()
     engine.set_policy_length_config(**_LIMITS)
+    if adapter.functions(modules):
+        engine.add_extension(adapter.FUNCTION, 1, adapter.decode)
     for path, source in modules.items():
         try:
             engine.add_policy(path, source)

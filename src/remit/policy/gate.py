@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from remit.policy import adapter
 from remit.policy.syntax import Module, aliases, heads, line_of, nodes, package_of, path, place
 
 BUILTINS: Final = frozenset(
@@ -62,10 +63,13 @@ def objections(
 ) -> list[Objection]:
     """Everything the modules use that they may not, in order.
 
-    They may call the functions of the modules ``beside`` them, and those built-in ones that ``also`` names.
+    They may call the functions of the modules ``beside`` them, those built-in ones that ``also`` names, and what the
+    adapter for other policies has for them (``remit.policy.adapter``).
     """
-    own = {name for module in (*modules, *beside) for name in _functions(module)}
-    return [objection for module in modules for objection in _Gate(module, own, BUILTINS | also).objections()]
+    everything = (*modules, *beside)
+    own = {name for module in everything for name in _functions(module)}
+    builtins = BUILTINS | also | adapter.functions(module["source"]["file"] for module in everything)
+    return [objection for module in modules for objection in _Gate(module, own, builtins).objections()]
 
 
 def entrypoints(modules: Sequence[Module], package: str, rule: str) -> list[str]:
