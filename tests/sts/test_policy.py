@@ -18,6 +18,7 @@ from remit.principal import Actor
 from remit.sts.policy import Proposal, Terms
 from remit.sts.watch import Watch
 from support.issuer import claims_of
+from support.requirements import requirement
 from support.sts import AGENT, ISSUER, World, exchange_form
 from support.sts_http import check_refusal, post
 from support.workload import company
@@ -51,6 +52,7 @@ def exchange(world: World, **changes: Any) -> dict[str, Any]:
     return claims_of(asyncio.run(world.grant(AGENT, form))["access_token"])
 
 
+@requirement("policy_takes_away")
 @given(
     scopes=st.lists(st.sampled_from(["orders:read", "refunds:write", "orders:admin", "everything"]), max_size=4),
     lifetime=st.integers(-10, 4000),

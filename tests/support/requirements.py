@@ -141,6 +141,8 @@ REQUIREMENTS: Final[dict[str, Requirement]] = {
         profiles_do_not_cross="A token of one profile is not exchanged under the other.",
         transaction_is_kept="The transaction id goes through every hop.",
         nothing_sent_is_repeated="No refusal repeats what was sent.",
+        policy_takes_away="Policy is asked last, about every token for an API, and can only narrow scope and lifetime or "
+        "refuse with access_denied.",
         recorded_first="A request is recorded before its answer leaves; what cannot be recorded is not answered.",
     ),
 }
