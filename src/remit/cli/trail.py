@@ -116,8 +116,8 @@ def _print_control(out: Console, facts: Mapping[str, Any], audit_id: str) -> Non
         (utc(_int(facts.get("time_ms")) / 1000), "dim"),
         (f"{'control':<10}", "magenta"),
         (f"{plain(_at(facts, 'control', 'action')):<16}", "bold"),
-        (plain(" ".join(filter(None, (_at(facts, "control", name) for name in ("kind", "value"))))), ""),
-        (plain(f"by {_at(facts, 'control', 'by')}"), ""),
+        (plain(" ".join(filter(None, (_at(facts, "control", name) for name in ("kind", "value", "tool"))))), ""),
+        (plain(f"by {_at(facts, 'control', 'by') or _at(facts, 'control', 'approver')}"), ""),
         (audit_id[:_ID_SHOWN], "dim"),
     ]
     out.print(Text("  ").join(Text(text, style) for text, style in parts if text), soft_wrap=True)
