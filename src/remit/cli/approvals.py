@@ -154,7 +154,7 @@ def _print_table(approvals: list[Approval]) -> None:
         return
     out.print(f"{'ID':<28}{'STATE':<10}{'TIME':<14}CALL", style="dim", soft_wrap=True)
     for each in approvals:
-        told = f"{_call_line(each)}  by {_people(each.terms)}"
+        told = f"{_call_line(each)}  needs {_people(each.terms)}"
         out.print(f"{each.id:<28}{each.state.value:<10}{_when(each):<14}{told}", soft_wrap=True)
         if each.arguments:
             _print_arguments(out, plain(_text(each)))
