@@ -52,7 +52,7 @@ def exchange(world: World, **changes: Any) -> dict[str, Any]:
     return claims_of(asyncio.run(world.grant(AGENT, form))["access_token"])
 
 
-@requirement("policy_takes_away")
+@requirement("policy-takes-away")
 @given(
     scopes=st.lists(st.sampled_from(["orders:read", "refunds:write", "orders:admin", "everything"]), max_size=4),
     lifetime=st.integers(-10, 4000),
