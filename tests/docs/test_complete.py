@@ -244,11 +244,13 @@ def recorded() -> set[str]:
     return found
 
 
-#: What a tool call does not have: traffic that the gateway passes on or hands over, and what operators do.
+#: What a tool call does not have: traffic that the gateway passes on or hands over, what operators and approvers do.
 ELSEWHERE = {
     "downstream.request_bytes",
     "downstream.carried_by",
     *(f"control.{name}" for name in ("action", "by", "kind", "value", "number", "reason", "dropped")),
+    *(f"control.{name}" for name in ("approval", "tool", "approver", "approver_issuer", "method")),
+    *(f"control.{name}" for name in ("subject", "subject_issuer", "actor", "actor_issuer")),
 }
 
 
