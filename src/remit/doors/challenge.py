@@ -1,4 +1,4 @@
-"""Rule: how a request shows its token, and what it is told when it does not (RFC 6750, RFC 9728).
+"""Rule: how a request shows its token, and what it is told when that is not enough (RFC 6750, RFC 9470, RFC 9728).
 
 A token is read from exactly one ``Authorization: Bearer`` header, never from the query or the body: URLs are
 logged. Descriptions are fixed sentences by error code, so nothing a caller sent comes back in a header.
@@ -7,17 +7,19 @@ logged. Descriptions are fixed sentences by error code, so nothing a caller sent
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from remit.credential import UnverifiedToken
-from remit.errors import AuthenticationError, TokenMissing
+from remit.errors import AuthenticationError, RemitError, ScopeInsufficient, StepUpRequired, TokenMissing
 from remit.oauth import WELL_KNOWN_PROTECTED_RESOURCE, format_scope
 
 _BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)  # RFC 6750 §2.1
 _MAX_QUERY_FIELDS: Final = 100
+#: What may stand in a list of the header: RFC 6749 §3.3, which also keeps quotes and line breaks out.
+_LISTED = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "token_malformed": "the access token cannot be read",
@@ -28,24 +30,33 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "token_not_yet_valid": "the access token is not valid yet",
     "token_type_mismatch": "the access token is of another kind",
     "token_revoked": "the access token was revoked",
+    "insufficient_scope": "the access token lacks scopes this needs",
+    "insufficient_user_authentication": "the user has to sign in again for this",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One refusal: the status, the RFC 6750 §3.1 error (empty where no token was sent) and the scopes to ask for."""
+    """One refusal: the status, the RFC 6750 §3.1 error (empty where no token was sent) and the scopes to ask for.
+
+    ``acr_values`` and ``max_age`` (seconds; 0: no matter) say how the user has to sign in.
+    """
 
     status: int
     error: str = ""
     description: str = ""
     scopes: tuple[str, ...] = ()
+    acr_values: tuple[str, ...] = ()
+    max_age: int = 0
 
     def header(self, metadata_url: str) -> str:
-        """The ``WWW-Authenticate`` value (RFC 6750 §3, RFC 9728 §5.1)."""
+        """The ``WWW-Authenticate`` value (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1)."""
         parts = {
             "error": self.error,
             "error_description": self.description,
             "scope": format_scope(self.scopes),
+            "acr_values": " ".join(self.acr_values),
+            "max_age": self.max_age,
             "resource_metadata": metadata_url,
         }
         return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
@@ -82,6 +93,28 @@ def challenge_for(error: AuthenticationError, scopes: tuple[str, ...]) -> Challe
         return Challenge(401, scopes=scopes)
     description = _DESCRIPTIONS.get(error.code, "the access token is not accepted")
     return Challenge(401, "invalid_token", description, scopes)
+
+
+def step_up_for(error: RemitError, scopes: tuple[str, ...]) -> Challenge | None:
+    """What a caller is told whose token is good but does not suffice; ``None`` for an error that no token cures.
+
+    403 with all scopes that are needed (RFC 6750 §3.1), ``scopes`` among them: clients ask for exactly what is named.
+    401 with how the user has to sign in (RFC 9470 §3).
+    """
+    if not isinstance(error, ScopeInsufficient | StepUpRequired):
+        return None
+    description = _DESCRIPTIONS[error.code]
+    if error.call_id:
+        description = f"{description} (audit id {error.call_id})"
+    needed = _listed((*scopes, *error.scope.split()))
+    if isinstance(error, ScopeInsufficient):
+        return Challenge(403, error.code, description, needed)
+    return Challenge(401, error.code, description, needed, _listed(error.acr_values), error.max_age)
+
+
+def _listed(values: Iterable[str]) -> tuple[str, ...]:
+    """Each once; without those that cannot be written, which no client could ask for."""
+    return tuple(dict.fromkeys(value for value in values if _LISTED.fullmatch(value)))
 
 
 def metadata_path(resource: str) -> str:

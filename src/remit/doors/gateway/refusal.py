@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from remit.doors.challenge import Challenge, challenge_for
+from remit.doors.challenge import Challenge, challenge_for, step_up_for
 from remit.errors import (
     AuditError,
     AuthenticationError,
@@ -27,7 +27,6 @@ from remit.errors import (
     RemitError,
     RequestTimeout,
     RequestTooLarge,
-    ScopeInsufficient,
     ToolError,
     ToolUnknown,
 )
@@ -87,6 +86,7 @@ def refused(error: RemitError, metadata_url: str) -> Refused:
     if status == 503:
         headers["Retry-After"] = str(_RETRY_SECONDS)
     if (challenge := _challenge(error, status)) is not None:
+        status = challenge.status
         headers["WWW-Authenticate"] = challenge.header(metadata_url)
     return Refused(status, code, message, audit_id=error.call_id, headers=headers)
 
@@ -110,8 +110,6 @@ def tell_operator(error: RemitError) -> None:
 
 
 def _challenge(error: RemitError, status: int) -> Challenge | None:
-    if isinstance(error, ScopeInsufficient):
-        return Challenge(403, "insufficient_scope", "the access token lacks scopes", tuple(error.scope.split()))
-    if isinstance(error, AuthenticationError) and status == 401:
-        return challenge_for(error, ())
-    return None
+    if isinstance(error, AuthenticationError):
+        return challenge_for(error, ()) if status == 401 else None
+    return step_up_for(error, ())
