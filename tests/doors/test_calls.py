@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from mcp import MCPError
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, TextContent
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from structlog.testing import capture_logs
 
 from remit.bridge import ToolCall
 from remit.catalog.tool import Tool
 from remit.errors import ArgumentsInvalid, DownstreamRefused, PolicyDenied
-from support.mcp_door import ERAS, FakeBridge, a_tool, call_message, raw_request, served
+from support.mcp_door import ERAS, FakeBridge, a_tool, call_message, raw_request, served, text_of
 
 pytestmark = pytest.mark.anyio
 eras = pytest.mark.parametrize("era", ERAS)
@@ -34,12 +34,6 @@ def bridge_with(name: str, answer: Any, **tool: Any) -> FakeBridge:
     bridge = FakeBridge()
     bridge.add(a_tool(name, **tool), answer)
     return bridge
-
-
-def text_of(result: Any) -> str:
-    (content,) = result.content
-    assert isinstance(content, TextContent)
-    return content.text
 
 
 def raising(make: Callable[[], Exception]) -> Any:

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.credential import UnverifiedToken
-from remit.doors.challenge import Challenge, read_bearer
+from remit.doors.challenge import Challenge, read_bearer, step_up_for
 from remit.doors.hosts import AllowedHosts
 from remit.doors.mcp.admitted import read_message
 from remit.doors.mcp.arguments import MAX_DEPTH, MAX_WEIGHT, check_bounds
 from remit.doors.mcp.listing import listed
 from remit.doors.mcp.rendering import protocol_fault, refusal, unknown_tool
-from remit.errors import ArgumentsInvalid, PolicyDenied, RemitError, TokenExpired
+from remit.errors import ApprovalRequired, ArgumentsInvalid, PolicyDenied, RemitError, StepUpRequired, TokenExpired
 from support.mcp_door import a_tool
 
 HEADER_TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E))
@@ -137,12 +137,44 @@ def test_any_body_is_read_as_a_message_without_failing(body: bytes) -> None:
 def test_every_error_is_rendered_without_its_detail_and_hint(leaf: type[RemitError]) -> None:
     error = leaf.__new__(leaf)  # whatever else its constructor wants
     RemitError.__init__(error, "it did not work", detail="DETAIL", hint="HINT")
+    if isinstance(error, ApprovalRequired):
+        error.approval_id, error.expires_at, error.question = "01K", 1_800_000_000, "QUESTION"
     error.call_id = "01J"
     for shown in (refusal(error).model_dump_json(), protocol_fault(error).error.model_dump_json()):
         assert "DETAIL" not in shown
         assert "HINT" not in shown
+        assert "QUESTION" not in shown
         assert '"audit_id":"01J"' in shown
         assert f'"code":"{leaf.code}"' in shown
+
+
+def test_a_call_that_waits_for_approval_is_told_what_waits_until_when_and_what_to_do() -> None:
+    error = ApprovalRequired(
+        "this call needs the approval of role:lead",
+        approval_id="01K",
+        by_user=False,
+        expires_at=1_800_000_000,
+        question="…",
+    )
+    text = refusal(error).content[0].text  # type: ignore[union-attr]
+    assert text.startswith("This call needs the approval of role:lead. Nothing was called.")
+    assert "as 01K until 2027-01-15 08:00:00 UTC" in text
+    assert "`remit approvals grant 01K`" in text
+    assert "Call it again, unchanged, once it is approved." in text
+    told = refusal(error).structured_content["error"]
+    assert (told["code"], told["approval_id"], told["expires_at"]) == ("approval_required", "01K", 1_800_000_000)
+
+
+@given(st.text(max_size=20), st.text(max_size=20), st.integers(0, 86_400))
+def test_nothing_that_policy_demands_breaks_out_of_a_challenge(scope: str, acr: str, age: int) -> None:
+    error = StepUpRequired("again", acr_values=(acr, "mfa"), max_age=age, scope=scope)
+    challenge = step_up_for(error, ("mcp",))
+    assert challenge is not None
+    header = challenge.header("https://mcp.example.com/meta")
+    assert header.isascii()
+    assert header.isprintable()
+    assert re.fullmatch(r'Bearer (\w+="[^"\\]*"(, |$))+', header)
+    assert "mfa" in header
 
 
 def test_a_refusal_without_an_audit_id_shows_none() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -16,17 +17,30 @@ import httpx2
 import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import TextContent
 from starlette.applications import Starlette
 
+from remit.approvals.approval import ApprovalAnswer
 from remit.bridge import CallResult, ToolCall
 from remit.catalog.plan import RequestPlan, ResponsePlan
 from remit.catalog.schema import Schema
 from remit.catalog.tool import Tool, ToolAnnotations, ToolAuth
 from remit.clock import Clock
 from remit.credential import UnverifiedToken
+from remit.doors.mcp.contract import CallPath
 from remit.doors.mcp.http import HttpDoor, McpHttpSettings
 from remit.downstream.result import ToolResult
-from remit.errors import RemitError, TokenInvalid, TokenMissing, ToolUnknown
+from remit.errors import (
+    ApprovalDenied,
+    ApprovalRequired,
+    ApprovalUnusable,
+    RemitError,
+    ScopeInsufficient,
+    StepUpRequired,
+    TokenInvalid,
+    TokenMissing,
+    ToolUnknown,
+)
 from remit.principal import Caller, Principal
 from support.clock import FakeClock
 
@@ -73,11 +87,21 @@ Answer = Callable[[ToolCall], Awaitable[Any]]
 
 
 @dataclass
+class FakeApproval:
+    """An approval of one caller's call of one tool with these arguments."""
+
+    id: str
+    binding: tuple[str, ...]
+    state: str = "pending"
+
+
+@dataclass
 class FakeBridge:
     """Callers are who their token says (``token-alice``); each tool answers by its function.
 
     ``hidden`` maps a subject to names that are not for them; ``scopes`` what a token holds; ``needed`` what a
-    tool needs.
+    tool needs; ``sign_in`` how the user must have signed in for it, which those ``signed_in_well`` have; ``approvers``
+    who has to approve it.
     """
 
     tools: dict[str, Tool] = field(default_factory=dict)
@@ -85,10 +109,15 @@ class FakeBridge:
     hidden: dict[str, set[str]] = field(default_factory=dict)
     scopes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     needed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sign_in: dict[str, dict[str, Any]] = field(default_factory=dict)
+    signed_in_well: set[str] = field(default_factory=set)
+    approvers: dict[str, str] = field(default_factory=dict)
+    approvals: dict[str, FakeApproval] = field(default_factory=dict)
+    approval_seconds: float = 600
+    now: float = field(default_factory=FakeClock().now)
     distrusts: RemitError | None = None
     expires_at: int = 1_900_000_000
     calls: list[ToolCall] = field(default_factory=list)
-    refused: list[tuple[ToolCall, RemitError]] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     started: asyncio.Event = field(default_factory=asyncio.Event)
     _ids: itertools.count[int] = field(default_factory=itertools.count)
@@ -113,14 +142,6 @@ class FakeBridge:
         hidden = self.hidden.get(caller.principal.subject, set())
         return tuple(self.tools[name] for name in sorted(self.tools) if name not in hidden)
 
-    async def refuse(self, call: ToolCall, error: RemitError) -> None:
-        self.refused.append((call, error))
-        error.call_id = f"call-{next(self._ids)}"
-        raise error
-
-    def scopes_for(self, name: str) -> tuple[str, ...]:
-        return self.needed.get(name, ())
-
     async def call(self, call: ToolCall) -> CallResult:
         self.calls.append(call)
         self.started.set()
@@ -128,6 +149,9 @@ class FakeBridge:
         try:
             if call.name not in {tool.name for tool in await self.visible_tools(call.door, call.token)}:
                 raise ToolUnknown("no such tool")
+            principal = (await self.identify(call.token)).principal
+            self._check_approval(call, principal)
+            self._check_sign_in(call, principal)
             data = await self.answers[call.name](call)
         except RemitError as error:
             error.call_id = call_id
@@ -136,6 +160,40 @@ class FakeBridge:
             self.cancelled.set()
             raise
         return CallResult(call_id, ToolResult(data=data, text=f"text of {data!r}", truncated=False, size=0))
+
+    def _check_sign_in(self, call: ToolCall, principal: Principal) -> None:
+        needed = self.needed.get(call.name, ())
+        if not set(needed) <= set(principal.scopes):
+            raise ScopeInsufficient("the user's token lacks scopes", scope=" ".join(needed), hint="sign in again")
+        if (demanded := self.sign_in.get(call.name)) and principal.subject not in self.signed_in_well:
+            raise StepUpRequired("policy wants the user to sign in again", **demanded)
+
+    def _check_approval(self, call: ToolCall, principal: Principal) -> None:
+        if call.name not in self.approvers:
+            return
+        binding = (principal.issuer, principal.subject, call.name, json.dumps(call.arguments, sort_keys=True))
+        if call.answer is not None:
+            self._decide(call.answer, binding)
+        live = [each for each in self.approvals.values() if each.binding == binding and each.state != "used"]
+        approval = live[0] if live else FakeApproval(f"approval-{len(self.approvals)}", binding)
+        self.approvals[approval.id] = approval
+        if approval.state == "denied":
+            raise ApprovalDenied("whoever was asked to approve this call said no")
+        if approval.state == "pending":
+            raise ApprovalRequired(
+                f"this call needs the approval of {self.approvers[call.name]}",
+                approval_id=approval.id,
+                by_user=self.approvers[call.name] == "user",
+                expires_at=int(self.now + self.approval_seconds),
+                question=f"Allow {call.name} with {dict(call.arguments)}?",
+            )
+        approval.state = "used"
+
+    def _decide(self, answer: ApprovalAnswer, binding: tuple[str, ...]) -> None:
+        approval = self.approvals.get(answer.approval_id)
+        if approval is None or approval.binding != binding or approval.state != "pending":
+            raise ApprovalUnusable("there is no such approval")
+        approval.state = "approved" if answer.accepted else "denied"
 
 
 @dataclass
@@ -169,7 +227,9 @@ class Served:
 
 
 @asynccontextmanager
-async def served(bridge: FakeBridge, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Served]:
+async def served(
+    bridge: CallPath, clock: Clock | None = None, state_keys: tuple[bytes, ...] = (), **settings: Any
+) -> AsyncIterator[Served]:
     """The HTTP door in front of ``bridge``, on a free loopback port."""
     # With its protocol named: asyncio turns Nagle's delay off only then, and a request took 40 ms without.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
@@ -180,6 +240,7 @@ async def served(bridge: FakeBridge, clock: Clock | None = None, **settings: Any
             bridge,
             McpHttpSettings(**{"resource": f"{base}/mcp", "issuers": (ISSUER,), **settings}),
             clock or FakeClock(),
+            state_keys=state_keys,
             progress_interval=0.02,
         )
         app = Starlette(routes=door.routes, lifespan=lambda _app: door.running())
@@ -226,6 +287,20 @@ def call_message(
             "io.modelcontextprotocol/clientCapabilities": {},
         }
     return headers, {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+
+
+def challenge_of(response: Any) -> dict[str, str]:
+    """The parameters of a response's one challenge."""
+    scheme, _, rest = response.headers["WWW-Authenticate"].partition(" ")
+    assert scheme == "Bearer"
+    return dict(re.findall(r'(\w+)="([^"]*)"', rest))
+
+
+def text_of(result: Any) -> str:
+    """What the model reads of a result."""
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    return content.text
 
 
 def raw_request(at: Served, headers: Mapping[str, str], body: Mapping[str, Any]) -> bytes:

@@ -38,18 +38,6 @@ class Admitted:
         params = self.message.get("params")
         return params.get(name) if isinstance(params, dict) else None
 
-    @property
-    def called_tool(self) -> str | None:
-        """The tool it calls, if that is what it does. The headers' word for it (``Mcp-Name``) is not asked."""
-        name = self.param("name") if self.method == "tools/call" else None
-        return name if isinstance(name, str) else None
-
-    @property
-    def arguments(self) -> Mapping[str, Any]:
-        """The arguments of the call, as they came."""
-        arguments = self.param("arguments")
-        return arguments if isinstance(arguments, dict) else {}
-
 
 def read_message(body: bytes) -> Mapping[str, Any]:
     """The body as a JSON object, or an empty one."""

@@ -8,7 +8,6 @@ from typing import Protocol
 from remit.bridge import CallResult, ToolCall
 from remit.catalog.tool import Tool
 from remit.credential import UnverifiedToken
-from remit.errors import RemitError
 from remit.principal import Caller
 
 
@@ -25,12 +24,4 @@ class CallPath(Protocol):
 
     async def identify(self, token: UnverifiedToken | None) -> Caller:
         """Who shows this token. Raises ``AuthenticationError``."""
-        ...
-
-    async def refuse(self, call: ToolCall, error: RemitError) -> None:
-        """Raise ``error``, recorded, for a call that the door answers itself."""
-        ...
-
-    def scopes_for(self, name: str) -> tuple[str, ...]:
-        """Scopes the tool ``name`` needs of the caller's token; none for a name nobody knows."""
         ...

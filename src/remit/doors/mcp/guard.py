@@ -5,11 +5,10 @@
 3. the bridge knows who that is;
 4. the token has the scopes that every use of this server needs;
 5. it is a POST (nothing is ever pushed to a client that did not ask, so there is no GET stream to open);
-6. its body is within bounds;
-7. the token has the scopes of the tool it calls, unless that tool is hidden from the caller.
+6. its body is within bounds.
 
-Steps 4 and 7 exist to answer 403 with the scopes to ask for, which only HTTP can do; the tool is read from the
-body, whatever the headers say. What is allowed is decided by the bridge, which verifies the same token again.
+What is allowed is decided by the bridge, which verifies the same token again. Where it finds that the token does not
+suffice, the response becomes a challenge (``remit.doors.mcp.held``).
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from remit.bridge import ToolCall
 from remit.credential import UnverifiedToken
-from remit.doors.challenge import Challenge, challenge_for, read_bearer
+from remit.doors.challenge import Challenge, challenge_for, read_bearer, step_up_for
 from remit.doors.hosts import AllowedHosts
 from remit.doors.mcp.admitted import ADMITTED, Admitted, read_message
 from remit.doors.mcp.contract import CallPath
-from remit.errors import AuthenticationError, KeysUnavailable, RemitError, ScopeInsufficient
+from remit.doors.mcp.held import HELD, HeldResponse
+from remit.errors import AuthenticationError, KeysUnavailable, RemitError
 from remit.principal import Caller
 
 _LOG = structlog.get_logger(__name__)
@@ -73,20 +72,24 @@ class Guard:
         except _Refused as refused:
             await refused.response(scope, receive, send)
             return
-        await self._app({**scope, ADMITTED: admitted}, _replay(body, receive), send)
+        held = HeldResponse(send)
+        await self._app({**scope, ADMITTED: admitted, HELD: held}, _replay(body, receive), held.send)
+
+    def step_up(self, error: RemitError) -> Response | None:
+        """The challenge that tells how a call can succeed that ended with ``error``; ``None`` if no sign-in helps."""
+        challenge = step_up_for(error, self._baseline)
+        return self._challenged(challenge).response if challenge else None
 
     async def _admit(self, scope: Scope, receive: Receive) -> tuple[Admitted, bytes]:
         headers = Headers(scope=scope)
         self._check_origin(headers)  # 1
         token = self._read_token(headers, scope["query_string"])  # 2
         caller = await self._identify(token)  # 3
-        self._check_scopes(caller, self._baseline)  # 4
+        self._check_baseline(caller)  # 4
         if scope["method"] != "POST":  # 5
             raise _refused(405, "method_not_allowed", "only POST is served here", {"Allow": "POST"})
         body = await self._read_body(headers, receive)  # 6
-        admitted = Admitted(token, caller, read_message(body))
-        await self._check_tool_scopes(admitted)  # 7
-        return admitted, body
+        return Admitted(token, caller, read_message(body)), body
 
     def _check_origin(self, headers: Headers) -> None:
         if not self._hosts.admits_host(headers.getlist("host")):
@@ -111,12 +114,10 @@ class Guard:
             _LOG.info("token refused", code=error.code, detail=error.detail, hint=error.hint)
             raise self._challenged(challenge_for(error, self._baseline)) from error
 
-    def _check_scopes(self, caller: Caller, needed: tuple[str, ...]) -> None:
-        """Raise 403 naming all of ``needed`` (and the baseline: clients ask for exactly what is named)."""
-        if not set(needed) <= set(caller.principal.scopes):
-            scopes = tuple(dict.fromkeys((*self._baseline, *needed)))
+    def _check_baseline(self, caller: Caller) -> None:
+        if not set(self._baseline) <= set(caller.principal.scopes):
             raise self._challenged(
-                Challenge(403, "insufficient_scope", "the access token lacks scopes this needs", scopes)
+                Challenge(403, "insufficient_scope", "the access token lacks scopes this needs", self._baseline)
             )
 
     async def _read_body(self, headers: Headers, receive: Receive) -> bytes:
@@ -140,30 +141,6 @@ class Guard:
                 raise self._too_large()
             if not message.get("more_body", False):
                 return bytes(body)
-
-    async def _check_tool_scopes(self, admitted: Admitted) -> None:
-        name = admitted.called_tool
-        needed = self._bridge.scopes_for(name) if name else ()
-        if set(needed) <= set(admitted.caller.principal.scopes):
-            return
-        # A challenge would tell a hidden tool from an unknown one, so only those the caller may see get it.
-        try:
-            visible = await self._bridge.visible_tools(DOOR, admitted.token)
-        except RemitError:
-            return  # the call itself will fail the same way, and be recorded
-        if name and any(tool.name == name for tool in visible):
-            await self._refuse_call(admitted, name, needed)
-
-    async def _refuse_call(self, admitted: Admitted, name: str, needed: tuple[str, ...]) -> None:
-        """A call that is answered here is in the trail like any other."""
-        scopes = tuple(dict.fromkeys((*self._baseline, *needed)))
-        error = ScopeInsufficient("the access token lacks scopes that this tool needs", scope=" ".join(needed))
-        try:
-            await self._bridge.refuse(ToolCall(DOOR, admitted.token, name, admitted.arguments), error)
-        except ScopeInsufficient as refused:
-            raise self._challenged(
-                Challenge(403, "insufficient_scope", f"{refused.message} (audit id {refused.call_id})", scopes)
-            ) from refused
 
     def _too_large(self) -> _Refused:
         return _refused(413, "request_too_large", f"the body is larger than {self._max_body_bytes} bytes")

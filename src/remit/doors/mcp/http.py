@@ -21,11 +21,13 @@ from remit.credential import UnverifiedToken
 from remit.doors.challenge import metadata_path, metadata_url
 from remit.doors.hosts import AllowedHosts
 from remit.doors.mcp.admitted import ADMITTED, Admitted
-from remit.doors.mcp.cancellation import CancellableCalls
 from remit.doors.mcp.contract import CallPath
+from remit.doors.mcp.conversation import ASK, Ask, Conversations
 from remit.doors.mcp.guard import DOOR, Guard
-from remit.doors.mcp.server import RequestContext, ToolServer
-from remit.errors import SettingsInvalid
+from remit.doors.mcp.held import HELD, HeldResponse
+from remit.doors.mcp.line import RequestContext
+from remit.doors.mcp.server import ToolServer
+from remit.errors import RemitError, SettingsInvalid
 from remit.oauth import WELL_KNOWN_PROTECTED_RESOURCE
 from remit.web import is_secure
 
@@ -71,17 +73,27 @@ class McpHttpSettings:
 
 
 class HttpDoor:
-    """The MCP endpoint as routes for a Starlette app, which must keep ``running()`` open while it serves."""
+    """The MCP endpoint as routes for a Starlette app, which must keep ``running()`` open while it serves.
+
+    ``state_keys``: what seals the state of calls that wait for an answer; the same in every process of the
+    installation, so that any can take the answer. None: a key of this process alone.
+    """
 
     def __init__(
-        self, bridge: CallPath, settings: McpHttpSettings, clock: Clock, *, progress_interval: float = 1.0
+        self,
+        bridge: CallPath,
+        settings: McpHttpSettings,
+        clock: Clock,
+        *,
+        state_keys: tuple[bytes, ...] = (),
+        progress_interval: float = 1.0,
     ) -> None:
-        self._server = ToolServer(bridge, DOOR, _token_of, clock, progress_interval=progress_interval)
+        self._server = ToolServer(bridge, self, clock, state_keys=state_keys, progress_interval=progress_interval)
         self._sessions = StreamableHTTPSessionManager(
             self._server.sdk, stateless=True, max_request_body_size=settings.max_body_bytes
         )
-        guard = Guard(
-            CancellableCalls(StreamableHTTPASGIApp(self._sessions)),
+        self._guard = Guard(
+            Conversations(StreamableHTTPASGIApp(self._sessions)),
             bridge,
             hosts=AllowedHosts.of(settings.resource, settings.allowed_hosts, settings.allowed_origins),
             metadata_url=metadata_url(settings.resource),
@@ -89,9 +101,30 @@ class HttpDoor:
             max_body_bytes=settings.max_body_bytes,
         )
         self.routes: list[BaseRoute] = [
-            Route(urlsplit(settings.resource).path or "/", endpoint=guard),
+            Route(urlsplit(settings.resource).path or "/", endpoint=self._guard),
             *_metadata_routes(settings),
         ]
+
+    @property
+    def door(self) -> str:
+        """Its name in policy and trail."""
+        return DOOR
+
+    async def token_of(self, ctx: RequestContext) -> UnverifiedToken | None:
+        """The token of this very request, as the guard left it; none if the guard did not run."""
+        admitted = _left(ctx, ADMITTED)
+        return admitted.token if isinstance(admitted, Admitted) else None
+
+    async def ask(self, ctx: RequestContext, question: str) -> bool | None:
+        """Ask on the call's own response; ``None`` where the client cannot be asked so."""
+        ask: Ask | None = _left(ctx, ASK)
+        return await ask(question) if ask else None
+
+    def refused(self, ctx: RequestContext, error: RemitError) -> None:
+        """Make a challenge of the response where the user's signing in again would help."""
+        held, challenge = _left(ctx, HELD), self._guard.step_up(error)
+        if isinstance(held, HeldResponse) and challenge is not None:
+            held.become(challenge)
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """What must be open while requests are served; for the app's lifespan. Can be entered once."""
@@ -119,7 +152,6 @@ def _metadata_routes(settings: McpHttpSettings) -> list[BaseRoute]:
     return [Route(path, endpoint=cors_middleware(metadata, methods), methods=methods) for path in paths]
 
 
-async def _token_of(ctx: RequestContext) -> UnverifiedToken | None:
-    """The token of this very request, as the guard left it; none if the guard did not run."""
-    admitted = ctx.request.scope.get(ADMITTED) if isinstance(ctx.request, Request) else None
-    return admitted.token if isinstance(admitted, Admitted) else None
+def _left(ctx: RequestContext, key: str) -> Any:
+    """What the middleware in front of the SDK left in the ASGI scope of this request."""
+    return ctx.request.scope.get(key) if isinstance(ctx.request, Request) else None

@@ -8,13 +8,14 @@ model reads; faults of the protocol (an unknown tool, nobody signed in) are JSON
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from mcp import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, CallToolResult, TextContent
 
 from remit.bridge import CallResult
-from remit.errors import AuthenticationError, RemitError
+from remit.errors import ApprovalRequired, AuthenticationError, RemitError
 
 #: The key of a result's ``_meta`` that names the call in the audit trail.
 AUDIT_ID: Final = "remit/audit_id"
@@ -29,7 +30,10 @@ _SIGN_IN = "The person has to sign in again."
 _HELP: Final[Mapping[str, str]] = {
     "access_denied": "Do not repeat it unchanged: ask for less, or tell the person what was refused and why.",
     "policy_failed": "Nothing was called. " + _OPERATOR,
-    "insufficient_scope": "The person has to sign in again and grant the scopes this tool needs.",
+    "approval_denied": "Nothing was called. Do not repeat it: tell the person that it was not approved.",
+    "approval_unusable": "Nothing was called. Make the call again, unchanged, to have its approval asked for anew.",
+    "insufficient_user_authentication": "Nothing was called. " + _SIGN_IN,
+    "insufficient_scope": "Nothing was called. The person has to sign in again and grant the scopes this tool needs.",
     "invalid_arguments": "Mend the arguments by the tool's input schema and call again.",
     "exchange_refused": "Nothing was called. " + _OPERATOR,
     "exchange_unavailable": "Nothing was called. Try again in a minute.",
@@ -88,12 +92,22 @@ def protocol_fault(error: RemitError) -> MCPError:
 
 def _facts(error: RemitError) -> dict[str, Any]:
     fallback = _SIGN_IN if isinstance(error, AuthenticationError) else _OPERATOR
-    facts = {
+    facts: dict[str, Any] = {
         "code": error.code,
         "message": _printable(error.message[:_MAX_MESSAGE]),
         "help": _HELP.get(error.code, fallback),
     }
+    if isinstance(error, ApprovalRequired):
+        facts |= {"help": _how_to_approve(error), "approval_id": error.approval_id, "expires_at": error.expires_at}
     return {**facts, "audit_id": error.call_id} if error.call_id else facts
+
+
+def _how_to_approve(error: ApprovalRequired) -> str:
+    until = datetime.fromtimestamp(error.expires_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return (
+        f"Nothing was called. It waits for approval as {error.approval_id} until {until}: tell the person, who can have "
+        f"it approved with `remit approvals grant {error.approval_id}`. Call it again, unchanged, once it is approved."
+    )
 
 
 def _sentence(text: str) -> str:

@@ -1,21 +1,24 @@
 """Door: the MCP server behind both transports: list, call, progress, change notices.
 
-A server belongs to exactly one door and knows one way to its caller's token (``token_of``), so a call over HTTP
+A server belongs to exactly one door and knows one way to its caller's token (``Line.token_of``), so a call over HTTP
 cannot fall back to the token of a stdio session. The token goes to the bridge unread; the bridge verifies it.
+
+Where the user has to approve a call, they are asked through their client if that can be: by the result of the call in
+2026-07-28, by a request on the way in the handshake era. Otherwise the refusal says how else it can be approved.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final, TypeAlias, TypeVar
+from dataclasses import replace
+from typing import Any, Final, TypeVar
 
 import anyio
 import structlog
 from mcp.server import Server
 from mcp.server.caching import CacheHint
-from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import (
     SUBSCRIPTION_ID_META_KEY,
     InMemorySubscriptionBus,
@@ -25,6 +28,7 @@ from mcp.server.subscriptions import (
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
+    InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
     SubscriptionsListenRequestParams,
@@ -33,20 +37,21 @@ from mcp_types import (
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from remit import __version__
-from remit.bridge import ToolCall
+from remit.approvals.approval import ApprovalAnswer
+from remit.bridge import CallResult, ToolCall
 from remit.clock import Clock
-from remit.credential import UnverifiedToken
+from remit.doors.mcp.approval import asked, reply_in, shows_forms
 from remit.doors.mcp.arguments import check_bounds
 from remit.doors.mcp.contract import CallPath
+from remit.doors.mcp.line import Line, RequestContext
 from remit.doors.mcp.listing import listed
 from remit.doors.mcp.rendering import answered, protocol_fault, refusal, unknown_tool
-from remit.errors import AuthenticationError, InternalError, RemitError, ToolUnknown
+from remit.doors.mcp.sealing import SealedState
+from remit.errors import ApprovalRequired, AuthenticationError, InternalError, RemitError, ToolUnknown
+from remit.principal import Principal
 
 _LOG = structlog.get_logger(__name__)
 
-RequestContext: TypeAlias = ServerRequestContext[Any, Any]
-#: How a door finds the token of the request it is serving; ``None`` where there is none.
-TokenOf: TypeAlias = Callable[[RequestContext], Awaitable[UnverifiedToken | None]]
 _T = TypeVar("_T")
 
 INSTRUCTIONS: Final = (
@@ -66,11 +71,10 @@ class ToolServer:
     """
 
     def __init__(
-        self, bridge: CallPath, door: str, token_of: TokenOf, clock: Clock, *, progress_interval: float = 1.0
+        self, bridge: CallPath, line: Line, clock: Clock, *, state_keys: tuple[bytes, ...], progress_interval: float
     ) -> None:
         self._bridge = bridge
-        self._door = door
-        self._token_of = token_of
+        self._line = line
         self._clock = clock
         self._progress_interval = progress_interval
         self._changes = InMemorySubscriptionBus()
@@ -88,6 +92,7 @@ class ToolServer:
             on_call_tool=self._call_tool,
             on_subscriptions_listen=self._serve_changes,
         )
+        self.sdk.middleware.append(SealedState(state_keys, self._principal_of))
 
     async def notify_tools_changed(self) -> None:
         """Tell the clients that listen that the list of tools is another one."""
@@ -100,37 +105,78 @@ class ToolServer:
     async def _list_tools(self, ctx: RequestContext, params: PaginatedRequestParams | None) -> ListToolsResult:
         try:
             with _only_known_errors():
-                tools = await self._bridge.visible_tools(self._door, await self._token_of(ctx))
+                tools = await self._bridge.visible_tools(self._line.door, await self._line.token_of(ctx))
         except RemitError as error:
             raise protocol_fault(error) from error
-        return listed(tools, params.cursor if params else None, any_json=_any_json(ctx))
+        return listed(tools, params.cursor if params else None, any_json=_is_modern(ctx))
 
-    async def _call_tool(self, ctx: RequestContext, params: CallToolRequestParams) -> CallToolResult:
+    async def _call_tool(
+        self, ctx: RequestContext, params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
+        reply = reply_in(params) if _asks_by_result(ctx) else None
+        if isinstance(reply, ApprovalRequired):  # asked, and not answered: it still waits
+            return refusal(reply)
         try:
             with _only_known_errors():
-                call = await self._tool_call(ctx, params)
-                answer = await self._with_progress(ctx, call.name, self._bridge.call(call))
+                call = await self._tool_call(ctx, params, reply)
+                answer = await self._with_progress(ctx, call.name, self._made(ctx, call))
         except ToolUnknown as error:
             raise unknown_tool(params.name) from error
         except AuthenticationError as error:
             raise protocol_fault(error) from error
         except RemitError as error:
-            return refusal(error)
-        return answered(answer, any_json=_any_json(ctx))
+            return self._refused(ctx, error)
+        return answered(answer, any_json=_is_modern(ctx))
 
-    async def _tool_call(self, ctx: RequestContext, params: CallToolRequestParams) -> ToolCall:
+    async def _tool_call(
+        self, ctx: RequestContext, params: CallToolRequestParams, answer: ApprovalAnswer | None
+    ) -> ToolCall:
         if len(params.name) > MAX_NAME:
             raise ToolUnknown("no tool has so long a name")
         arguments = params.arguments or {}
         check_bounds(arguments)
         return ToolCall(
-            door=self._door,
-            token=await self._token_of(ctx),
+            door=self._line.door,
+            token=await self._line.token_of(ctx),
             name=params.name,
             arguments=arguments,
             request_id=str(ctx.request_id)[:_MAX_LABEL],
             client=_client_label(ctx),
+            answer=answer,
         )
+
+    async def _made(self, ctx: RequestContext, call: ToolCall) -> CallResult:
+        """Make the call; where its user has to approve it and can be asked on the way, once more with the answer."""
+        try:
+            return await self._bridge.call(call)
+        except ApprovalRequired as required:
+            accepted = await self._asked(ctx, required)
+            if accepted is None:
+                raise
+            answer = ApprovalAnswer(required.approval_id, accepted)
+        token = await self._line.token_of(ctx)  # that of the call may be over by now
+        return await self._bridge.call(replace(call, token=token, answer=answer))
+
+    async def _asked(self, ctx: RequestContext, required: ApprovalRequired) -> bool | None:
+        if _is_modern(ctx) or not required.by_user:
+            return None
+        with anyio.move_on_after(max(0.0, required.expires_at - self._clock.now())):
+            return await self._line.ask(ctx, required.question)
+        return None
+
+    def _refused(self, ctx: RequestContext, error: RemitError) -> CallToolResult | InputRequiredResult:
+        if isinstance(error, ApprovalRequired) and error.by_user and _asks_by_result(ctx):
+            return asked(error)
+        self._line.refused(ctx, error)
+        return refusal(error)
+
+    async def _principal_of(self, ctx: RequestContext) -> Principal:
+        """Who makes this request."""
+        try:
+            with _only_known_errors():
+                return (await self._bridge.identify(await self._line.token_of(ctx))).principal
+        except RemitError as error:
+            raise protocol_fault(error) from error
 
     async def _with_progress(self, ctx: RequestContext, name: str, call: Awaitable[_T]) -> _T:
         """Await ``call`` and meanwhile say that it is still running, if the client asked to be told."""
@@ -154,12 +200,8 @@ class ToolServer:
         self, ctx: RequestContext, params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
         """Keep a stream of change notices open, no longer than the token it was opened with is good for."""
-        try:
-            with _only_known_errors():
-                caller = await self._bridge.identify(await self._token_of(ctx))
-        except RemitError as error:
-            raise protocol_fault(error) from error
-        with anyio.move_on_after(max(0.0, caller.principal.expires_at - self._clock.now())):
+        principal = await self._principal_of(ctx)
+        with anyio.move_on_after(max(0.0, principal.expires_at - self._clock.now())):
             return await self._listen(ctx, params)
         return SubscriptionsListenResult(_meta={SUBSCRIPTION_ID_META_KEY: ctx.request_id})
 
@@ -179,8 +221,14 @@ def _only_known_errors() -> Iterator[None]:
         raise InternalError("something went wrong on this side") from error
 
 
-def _any_json(ctx: RequestContext) -> bool:
+def _is_modern(ctx: RequestContext) -> bool:
+    """Whether it is of 2026-07-28 or later."""
     return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def _asks_by_result(ctx: RequestContext) -> bool:
+    """Whether its client shows questions that come as results. What it does not declare, it is not asked."""
+    return _is_modern(ctx) and shows_forms(ctx.session.client_capabilities)
 
 
 def _client_label(ctx: RequestContext) -> str:

@@ -10,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from mcp import MCPError
 from mcp.server import NotificationOptions
 from mcp.server.session import ServerSession
 from mcp.server.stdio import stdio_server
 from mcp_types import NotificationParams
+from pydantic import ValidationError
 
 from remit.clock import Clock
 from remit.credential import UnverifiedToken
+from remit.doors.mcp.approval import FORM, meaning_of, shows_forms
 from remit.doors.mcp.contract import CallPath
-from remit.doors.mcp.server import RequestContext, ToolServer
+from remit.doors.mcp.line import RequestContext
+from remit.doors.mcp.server import ToolServer
+from remit.errors import RemitError
 
 DOOR: Final = "mcp-stdio"
 
@@ -26,7 +31,8 @@ DOOR: Final = "mcp-stdio"
 class StdioDoor:
     """One client on this process's standard input and output.
 
-    ``subject_token`` gives the signed-in user's token, or ``None`` when nobody is signed in.
+    ``subject_token`` gives the signed-in user's token, or ``None`` when nobody is signed in. ``state_keys``: as for
+    ``HttpDoor``.
     """
 
     def __init__(
@@ -35,10 +41,11 @@ class StdioDoor:
         subject_token: Callable[[], Awaitable[UnverifiedToken | None]],
         clock: Clock,
         *,
+        state_keys: tuple[bytes, ...] = (),
         progress_interval: float = 1.0,
     ) -> None:
         self._subject_token = subject_token
-        self._server = ToolServer(bridge, DOOR, self._token_of, clock, progress_interval=progress_interval)
+        self._server = ToolServer(bridge, self, clock, state_keys=state_keys, progress_interval=progress_interval)
         self._session: ServerSession | None = None
         self._server.sdk.add_notification_handler(
             "notifications/initialized", NotificationParams, self._remember_session
@@ -57,8 +64,27 @@ class StdioDoor:
         if self._session is not None:
             await self._session.send_tool_list_changed()
 
-    async def _token_of(self, _ctx: RequestContext) -> UnverifiedToken | None:
+    @property
+    def door(self) -> str:
+        """Its name in policy and trail."""
+        return DOOR
+
+    async def token_of(self, _ctx: RequestContext) -> UnverifiedToken | None:
+        """The token of whoever is signed in now."""
         return await self._subject_token()
+
+    async def ask(self, ctx: RequestContext, question: str) -> bool | None:
+        """Ask the client; ``None`` where it cannot be asked, or answers with something else than an answer."""
+        if not ctx.session.can_send_request or not shows_forms(ctx.session.client_capabilities):
+            return None
+        try:
+            result = await ctx.session.elicit_form(question, FORM, related_request_id=ctx.request_id)
+        except (MCPError, ValidationError):
+            return None
+        return meaning_of(result.model_dump())
+
+    def refused(self, ctx: RequestContext, error: RemitError) -> None:
+        """There is nothing here but the result."""
 
     async def _remember_session(self, ctx: RequestContext, _params: NotificationParams) -> None:
         """Only clients of the handshake era say this; they are told of changes without asking."""
