@@ -10,7 +10,6 @@ Which policy decides is the server's affair: what it was given has NOT passed ``
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import secrets
 import sys
@@ -20,14 +19,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import orjson
 
 from remit.clock import Clock
 from remit.credential import Credential
 from remit.errors import PolicyInvalid
 from remit.policy.breaker import Breaker
 from remit.policy.decision import Basis, Decision, Deny, Places, failed, read_decision, supported_by
-from remit.policy.input import Phase, empty_document
+from remit.policy.embedded import TRIALS, Asked
+from remit.policy.input import Phase
 from remit.policy.opa_answer import Said, Undecided, read_answer
 from remit.web import Answer, AnswerTooLarge, http_client, is_secure, nothing_was_sent, send_bounded
 
@@ -119,15 +118,16 @@ class OpaEngine:
     async def decide(self, document: Mapping[str, Any]) -> Decision:
         """See ``PolicyEngine.decide``."""
         started = self._clock.monotonic()
-        said, digest, problem = Said(), "", ""
-        try:
-            text = _text(document)
-            digest = hashlib.sha256(text).hexdigest()
-            said = await self._asked(text)
-        except Undecided as error:
-            problem = str(error)
+        asked = Asked.of(document)
+        said, problem = Said(), asked.problem
+        if not problem:
+            try:
+                said = await self._said(asked.text)
+            except Undecided as error:
+                problem = str(error)
         duration = round((self._clock.monotonic() - started) * 1_000_000)
-        basis = Basis(said.decision_id or secrets.token_hex(12), said.revision or self._revision, digest, duration)
+        decision_id = said.decision_id or secrets.token_hex(12)
+        basis = Basis(decision_id, said.revision or self._revision, asked.digest, duration)
         if problem:
             return failed(basis, problem)
         return read_decision(said.result, basis, Places(), supported_by(document))
@@ -149,9 +149,9 @@ class OpaEngine:
         and give a well-formed decision about nobody and nothing in every phase.
         """
         await self._check_health()
-        for phase in Phase:
+        for phase, trial in zip(Phase, TRIALS, strict=True):
             try:
-                answer = await self._answer(self._question(_text(empty_document(phase))), self._deadline())
+                answer = await self._answer(self._question(trial.encode()), self._deadline())
                 said = read_answer(answer, self._place.entrypoint)
             except Undecided as error:
                 raise self._without_decision(phase, str(error)) from error
@@ -192,7 +192,7 @@ class OpaEngine:
 
     # ── asking ───────────────────────────────────────────────────────────────────────────
 
-    async def _asked(self, text: bytes) -> Said:
+    async def _said(self, text: bytes) -> Said:
         """What the server says, unless it is known not to be well. Raises ``Undecided``."""
         deadline = self._deadline()
         try:
@@ -214,7 +214,7 @@ class OpaEngine:
         if not self._breaker.begin_probe(self._clock.monotonic()):
             raise Undecided("the OPA server failed several times in a row, so it is not asked for a moment")
         try:
-            await self._watched(_NOBODY, deadline)
+            await self._watched(TRIALS[0].encode(), deadline)
         finally:
             self._breaker.end_probe()
 
@@ -272,14 +272,3 @@ class OpaEngine:
 
 class _Unwell(Undecided):
     """The server is to blame, whatever was asked."""
-
-
-def _text(document: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        raise Undecided("the input is not JSON") from None
-
-
-#: What a probe asks.
-_NOBODY: Final = _text(empty_document(Phase.TOOL_LIST))
