@@ -199,7 +199,8 @@ def _read_archive(path: Path, signatures: Signatures) -> _Found:
             found.add_module(name, content)
         elif place.name in _DATA_FILES:
             found.add_data(name, place.parts[:-1], content)
-    packages = {name: _package(name, source) for name, source in {**found.modules, **found.tests}.items()}
+    sources = {**found.modules, **found.tests}
+    packages = {name: _package(found.within(name), source) for name, source in sources.items()}
     manifest.check(packages, merged(found.data), str(path / MANIFEST))
     return found
 
@@ -241,7 +242,7 @@ def _library(found: _Found, adapter: str) -> dict[str, str]:
     where that is set. One that has it is left alone; it may ask the standard policy by ``data.remit.standard``.
     """
     own = {name: source for name, source in found.modules.items() if not name.startswith("remit/")}
-    packages = {_package(name, source): found.within(name) for name, source in own.items()}
+    packages = {_package(found.within(name), source): found.within(name) for name, source in own.items()}
     if ours := sorted(_OURS & packages.keys()):
         raise PolicyInvalid(f"the package {'.'.join(ours[0])} is the product's own", where=packages[ours[0]])
     if adapter != "none":
@@ -297,11 +298,11 @@ def _shipped_text(name: str) -> str:
     return file.read_text("utf-8")
 
 
-def _package(name: str, source: str) -> Place:
+def _package(where: str, source: str) -> Place:
     """What a module says its package is; the engine reads it again, and strictly."""
     stated = _PACKAGE.match(source)
     if stated is None:
-        raise PolicyInvalid("the file does not begin with its package", where=name, hint="begin with `package NAME`")
+        raise PolicyInvalid("the file does not begin with its package", where=where, hint="begin with `package NAME`")
     return tuple(stated[1].split("."))
 
 
