@@ -25,8 +25,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from remit import logs
+from remit.app.development import mint_for
 from remit.app.serving import http_app, listening, served
-from remit.app.wiring import mint_for, running
+from remit.app.wiring import running
 from remit.clock import SystemClock
 from remit.demo.orders import orders_app
 from remit.settings import load_settings, read_secret

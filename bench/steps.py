@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 
 from bench.figures import Rate, Step
 from bench.server import USER
-from remit.app.wiring import App, mint_for
+from remit.app.development import mint_for
+from remit.app.wiring import App
 from remit.bridge import Parts, ToolCall
 from remit.credential import UnverifiedToken
 from remit.downstream.request import CallContext, build_request

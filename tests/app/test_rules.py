@@ -13,7 +13,8 @@ import pytest
 import structlog
 import yaml
 
-from remit.app.wiring import App, mint_for, running
+from remit.app.development import mint_for
+from remit.app.wiring import App, running
 from remit.demo.workspace import write_workspace
 from remit.errors import ExchangeRefused, SettingsInvalid
 from remit.exchange.messages import ClientCredentialsRequest, IssuedToken, Target, TokenExchangeRequest

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from remit.app.wiring import mint_for, running
+from remit.app.development import mint_for
+from remit.app.wiring import running
 from remit.approvals.approval import Approval, Approver, Binding, State, Terms
 from remit.approvals.store import ApprovalStore
 from remit.audit.store.reader import open_reader

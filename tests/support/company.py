@@ -29,8 +29,9 @@ import yaml
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
+from remit.app.development import mint_for
 from remit.app.serving import http_app
-from remit.app.wiring import App, mint_for, running
+from remit.app.wiring import App, running
 from remit.audit.store.reader import Call, open_reader
 from remit.credential import Credential
 from remit.demo.api import Journal
@@ -175,8 +176,6 @@ async def company(
             url = await stack.enter_async_context(serving(api.make(workspace.base)))
             add_api(workspace, name, url, api.tools)
         opened = await _opened(stack, workspace, listeners)
-        # The engine must be let go in the thread that made it, and not in the one that happens to collect garbage.
-        stack.callback(delattr, opened.app.policy, "_engine")
         yield opened
 
 

@@ -11,11 +11,10 @@ from pathlib import Path as File
 from typing import Any
 
 import httpx
-from remit.approvals.pairs import Pairs
-from remit.approvals.store import ApprovalStore
-from remit.policy.inputs import InputKeeper
 
 from remit.approvals.approval import ApprovalAnswer
+from remit.approvals.pairs import Pairs
+from remit.approvals.store import ApprovalStore
 from remit.audit.trail import Trail
 from remit.bridge import Bridge, CallResult, Parts, ToolCall, Watch
 from remit.catalog.compile import compile_text
@@ -29,6 +28,7 @@ from remit.identity.actor import ActorResolver, OwnToken
 from remit.identity.subject import SubjectIdentifier
 from remit.permission.panel import Panel, SecondOpinion
 from remit.permission.permissions import Permissions
+from remit.policy.inputs import InputKeeper
 from remit.policy.rego import RegoEngine
 from remit.sts.users import DevelopmentUser
 from remit.tokens.jwks import LiveKeys
@@ -54,6 +54,10 @@ tools:
     input: {type: object, required: [id], properties: {id: {type: string}}}
     request: {method: POST, path: "/orders/{id}/refunds", body: {by: {from: user.sub}, via: {from: actor.sub}}}
     auth: {scopes: ["orders:read", "refunds:write"]}
+  - name: for_people_with_much_to_say
+    description: Takes a text of any length, and does nothing with it but pass it on.
+    input: {type: object, properties: {text: {type: string}}}
+    request: {method: POST, path: /notes, body: {text: $text}}
   - name: admin_orders
     description: Needs a scope that the user's token does not hold.
     input: {type: object, properties: {}}

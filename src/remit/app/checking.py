@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -9,11 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from remit.app import gateway, registry
+from remit.app.policy import start_engine
 from remit.catalog.loader import load_catalog
 from remit.clock import SystemClock
 from remit.errors import DefinitionInvalid, SetupError
-from remit.policy.bundle import load_policy
-from remit.policy.rego import RegoEngine
 from remit.settings import Settings, environment, survey_settings
 from remit.sts.keys import KeyDirectory
 
@@ -59,7 +59,20 @@ def _tools(settings: Settings) -> _Found:
 
 
 def _policy(settings: Settings) -> _Found:
-    return _trying(lambda: f"policy {RegoEngine(load_policy(settings.policy.path), SystemClock()).revision} ok")
+    """The policy, started as `remit serve` would, and its shadow; a second policy is one more thing to be right."""
+    fact, found = _trying(lambda: f"policy {asyncio.run(_revision(settings))} ok")
+    if settings.policy.shadow is None:
+        return fact, found
+    shadow = settings.model_copy(
+        update={"policy": settings.policy.model_copy(update={"engine": "embedded", "path": settings.policy.shadow})}
+    )
+    return fact, found + _trying(lambda: asyncio.run(_revision(shadow)))[1]
+
+
+async def _revision(settings: Settings) -> str:
+    engine = await start_engine(settings, SystemClock())
+    await engine.aclose()
+    return engine.revision
 
 
 def _clients(settings: Settings) -> _Found:

@@ -20,8 +20,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from remit.app.development import subject_token_source
 from remit.app.gateway import Gateway
-from remit.app.wiring import App, running, subject_token_source
+from remit.app.wiring import App, running
 from remit.audit.issuance import Issuance
 from remit.clock import SystemClock
 from remit.doors.mcp.http import HttpDoor, McpHttpSettings
@@ -48,7 +49,7 @@ async def http(settings: Settings) -> None:
                 mcp=settings.mcp_resource,
                 issuer=settings.issuer if app.sts else settings.exchange.issuer,
                 tools=len(app.tools.catalog.tools),
-                policy=app.policy.revision,
+                policy=app.policies.live.revision,
             )
             await interrupted()
             app.end_streams()
@@ -57,7 +58,7 @@ async def http(settings: Settings) -> None:
 async def stdio(settings: Settings, as_user: str | None = None) -> None:
     """Serve one MCP client until it closes its end. ``as_user`` is a development user to speak for."""
     async with running(settings) as app:
-        door = StdioDoor(app.bridge, subject_token_source(app, as_user), SystemClock())
+        door = StdioDoor(app.bridge, subject_token_source(app, as_user), SystemClock(), state_keys=state_keys(app))
         async with app.watching(door.notify_tools_changed):
             await door.serve()
 
@@ -79,6 +80,7 @@ def http_app(app: App) -> Starlette:
             max_body_bytes=settings.mcp.max_body_bytes,
         ),
         SystemClock(),
+        state_keys=state_keys(app),
     )
 
     gateway = Gateway(app)
@@ -98,6 +100,11 @@ def http_app(app: App) -> Starlette:
     if gateway.door is not None:
         served.router.default = gateway.door
     return served
+
+
+def state_keys(app: App) -> tuple[bytes, ...]:
+    """What seals the state of a call that waits for an answer: any process of the installation can open it."""
+    return (app.secret.key("request state"),)
 
 
 def _health(app: App) -> list[Route]:

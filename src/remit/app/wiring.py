@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,14 +17,18 @@ import anyio
 import structlog
 
 from remit.app import registry
+from remit.app.exchange_policy import ExchangePolicyOf
+from remit.app.policy import Policies, open_panel, open_policies
 from remit.app.rules import Rules
+from remit.app.secrets import InstallationSecret
+from remit.app.token_service import open_token_service, own_issuer
+from remit.approvals.store import ApprovalStore
 from remit.audit.store.probe import is_writable
 from remit.audit.store.sqlite import SqliteStore
 from remit.audit.trail import Trail
 from remit.bridge import Bridge, Parts
 from remit.catalog.loader import CatalogSource, LoadReport
 from remit.clock import Clock, SystemClock
-from remit.credential import Credential, UnverifiedToken
 from remit.downstream.client import ApiClient
 from remit.errors import DefinitionInvalid, SettingsInvalid, StateInvalid
 from remit.exchange.actor_token import ActorTokens
@@ -32,33 +36,19 @@ from remit.exchange.exchanger import Exchanger
 from remit.exchange.messages import Target
 from remit.exchange.service import EmbeddedTokenService, RemoteTokenService, TokenEndpoint, TokenService
 from remit.identity.actor import ActorResolver, OwnToken
-from remit.identity.sources import (
-    SubjectTokenSource,
-    no_token,
-    token_from_command,
-    token_from_file,
-    token_from_value,
-)
 from remit.identity.subject import ClaimNames, SubjectIdentifier
-from remit.policy.bundle import load_policy
-from remit.policy.engine import PolicyEngine
-from remit.policy.rego import RegoEngine
-from remit.settings import Settings, SubjectIssuerSettings, environment
+from remit.permission.permissions import Permissions
+from remit.settings import Settings, environment
 from remit.sts.grant import SecurityTokenService
-from remit.sts.keys import KeyRing, KeyTiming
 from remit.sts.revocation import RevocationFile, RevocationList
-from remit.sts.subject import SubjectIssuer
-from remit.sts.users import mint_subject_token
-from remit.tokens.jwks import JwksClient, LiveKeys
+from remit.tokens.jwks import JwksClient
 from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer
 from remit.web import HttpClient, http_client
 
 log = structlog.get_logger("remit")
 
-#: How long a token lives that is minted for a development user's stdio session or single call.
-_DEVELOPMENT_SECONDS: Final = 3600
-#: Clock skew and how long others keep a key set.
-_KEPT_SECONDS: Final = 630
+#: How often approvals that have expired are erased with all they hold.
+_SWEEP_SECONDS: Final = 60.0
 ToolsChanged = Callable[[], Awaitable[None]]
 
 
@@ -69,7 +59,9 @@ class App:
     settings: Settings
     bridge: Bridge
     tools: CatalogSource
-    policy: PolicyEngine
+    policies: Policies
+    approvals: ApprovalStore
+    secret: InstallationSecret
     store: SqliteStore
     clock: Clock
     sts: SecurityTokenService | None
@@ -107,7 +99,10 @@ class App:
         # Told to stop rather than cancelled: a watching thread looks at the event, and a cancelled one waits for seconds.
         stop = asyncio.Event()
         watchers = asyncio.gather(
-            _for_ever("tools", self.tools.watch(self._reloaded, stop=stop)), _for_ever("rules", self.rules.watch(stop))
+            _for_ever("tools", self.tools.watch(self._reloaded, stop=stop)),
+            _for_ever("rules", self.rules.watch(stop)),
+            _for_ever("policy", self.policies.watch(self.settings, stop)),
+            _for_ever("approvals", _sweeping(self.approvals, stop)),
         )
         try:
             yield
@@ -141,8 +136,8 @@ async def running(settings: Settings, *, agent: str = "", clock: Clock | None = 
         stack.push_async_callback(http.aclose)
         revocations = RevocationList(RevocationFile(settings.revocations_file), clock)
         stack.callback(revocations.close)
-        sts = _token_service(settings, http, clock, revocations)
-        trusted = [*_own_issuer(settings, sts), *_external_issuers(settings, http)]
+        sts = open_token_service(settings, http, clock, revocations)
+        trusted = [*own_issuer(settings, sts), *_external_issuers(settings, http)]
         store = SqliteStore(settings.audit_file)
         stack.callback(store.close)
         trail = Trail(store, clock)
@@ -151,63 +146,54 @@ async def running(settings: Settings, *, agent: str = "", clock: Clock | None = 
         verifier = TokenVerifier(trusted)
         service = _exchange_service(settings, sts, http, clock)
         service_verifier = _service_verifier(settings, sts, http)
-        tools = _catalog(settings)
-        policy = RegoEngine(load_policy(settings.policy.path), clock)
+        tools = load_tools(settings)
+        policies = await open_policies(settings, clock, trail, stack)
+        if sts is not None:
+            sts.policy = ExchangePolicyOf(policies.live, clock, _claim_names(settings))
+        secret = InstallationSecret(settings.state_dir / "secret.key")
+        approvals = ApprovalStore(settings.approvals_file, clock)
+        stack.callback(approvals.close)
+        panel, pairs = open_panel(settings, policies, approvals, clock, secret.key("redaction"))
+        stack.callback(pairs.close)
         bridge = Bridge(
             Parts(
                 subjects=_subjects(settings, verifier, clock, revocations, settings.mcp_audiences),
                 actors=_actors(settings, service, service_verifier, clock, revocations),
                 tools=tools,
-                policy=policy,
+                permissions=Permissions(panel),
                 exchange=Exchanger(service, service_verifier, clock, declared=registry.declared(settings)),
                 apis=apis,
                 trail=trail,
-                clock=clock,
                 scopes_within_subject=settings.exchange.scopes_within_subject,
+                asks_policy_itself=settings.exchange.service == "embedded",
             )
         )
         subjects = _subjects(settings, verifier, clock, revocations, settings.gateway_audiences)
         gateway = bridge.identifying(subjects)
         rules = Rules(settings, sts)
-        yield App(settings, bridge, tools, policy, store, clock, sts, rules, revocations, trail, gateway=gateway)
-
-
-def subject_token_source(app: App, as_user: str | None = None) -> SubjectTokenSource:
-    """Where a stdio session or a single call gets its subject token: a development user, or as the settings say."""
-    settings = app.settings
-    if as_user:
-        mint_for(app, as_user)  # an unknown user is an error now, not at the first call
-        return partial(_development_token, app, as_user)
-    if settings.subject_token:
-        return token_from_value(Credential(settings.subject_token))
-    if settings.subject_token_file:
-        return token_from_file(settings.subject_token_file)
-    if settings.subject_token_command:
-        return token_from_command(settings.subject_token_command)
-    return no_token
-
-
-def mint_for(app: App, user: str, *, seconds: int = _DEVELOPMENT_SECONDS, audience: str = "") -> Credential:
-    """A token of a development user, as if they had signed in. Raises ``SettingsInvalid``.
-
-    It is for ``audience``: the MCP door where nobody else is named.
-    """
-    if app.sts is None:
-        raise SettingsInvalid(
-            "development users need the embedded token service", where="sts.enabled", hint="present a token instead"
+        yield App(
+            settings,
+            bridge,
+            tools,
+            policies,
+            approvals,
+            secret,
+            store,
+            clock,
+            sts,
+            rules,
+            revocations,
+            trail,
+            gateway=gateway,
         )
-    return mint_subject_token(
-        app.sts,
-        app.rules.user(user),
-        audience=audience or app.settings.mcp_resource,
-        client_id=registry.SIGN_IN_CLIENT,
-        lifetime=seconds,
-        now=app.clock.now(),
-    )
 
 
-async def _development_token(app: App, user: str) -> UnverifiedToken:
-    return UnverifiedToken(mint_for(app, user).reveal())
+async def _sweeping(approvals: ApprovalStore, stop: asyncio.Event) -> None:
+    """Until ``stop`` is set."""
+    while not stop.is_set():
+        await approvals.sweep()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _SWEEP_SECONDS)
 
 
 async def _for_ever(name: str, watcher: Awaitable[None]) -> None:
@@ -228,41 +214,6 @@ def _make_private(folder: Path) -> None:
         raise StateInvalid(
             f"the state directory cannot be made: {error.strerror}", where=str(folder), hint="set state_dir"
         ) from error
-
-
-def _token_service(
-    settings: Settings, http: HttpClient, clock: Clock, revocations: RevocationList
-) -> SecurityTokenService | None:
-    if not settings.sts.enabled:
-        return None
-    keys = KeyRing.open(settings.keys_dir, clock, key_timing(settings))
-    others = [_subject_issuer(item, http) for item in registry.subject_issuers(settings)]
-    sts = SecurityTokenService(settings.issuer, keys, clock, registry.clients(settings), others)
-    sts.revocations = revocations
-    return sts
-
-
-def _subject_issuer(item: SubjectIssuerSettings, http: HttpClient) -> SubjectIssuer:
-    return SubjectIssuer(
-        TrustedIssuer(item.issuer, frozenset(item.algorithms), JwksClient(item.jwks_uri, client=http)),
-        audiences=frozenset(item.audiences),
-        typ=frozenset(item.typ),
-        subject_claim=item.subject_claim,
-        scope_claim=item.scope_claim,
-    )
-
-
-def key_timing(settings: Settings) -> KeyTiming:
-    """The times of the signing keys. One that signs no more stays published for as long as a token of it is sound."""
-    keys = settings.sts.keys
-    last_token = settings.sts.max_lifetime + _KEPT_SECONDS
-    return KeyTiming(keys.rotate_after, keys.publish_before, max(keys.retire_after, last_token))
-
-
-def _own_issuer(settings: Settings, sts: SecurityTokenService | None) -> list[TrustedIssuer]:
-    if sts is None:
-        return []
-    return [TrustedIssuer(settings.issuer, frozenset({"ES256"}), LiveKeys(sts.keys.jwks))]
 
 
 def _external_issuers(settings: Settings, http: HttpClient) -> list[TrustedIssuer]:
@@ -296,7 +247,7 @@ def _exchange_service(
 def _service_verifier(settings: Settings, sts: SecurityTokenService | None, http: HttpClient) -> TokenVerifier:
     """Trusts the token service that is asked, and nobody else."""
     if settings.exchange.service == "embedded":
-        return TokenVerifier(_own_issuer(settings, sts))
+        return TokenVerifier(own_issuer(settings, sts))
     keys = JwksClient(settings.exchange.jwks_uri or "", client=http)
     return TokenVerifier([TrustedIssuer(settings.exchange.issuer or "", frozenset(settings.exchange.algorithms), keys)])
 
@@ -309,9 +260,12 @@ def _subjects(
     audiences: tuple[str, ...],
 ) -> SubjectIdentifier:
     expect = Expectation(frozenset(audiences), typ=frozenset(settings.identity.typ), leeway=settings.identity.leeway)
-    names = {item.issuer: ClaimNames(**item.claims.model_dump()) for item in settings.identity.issuers}
     own = settings.issuer if settings.sts.enabled else ""
-    return SubjectIdentifier(verifier, expect, clock, names, revocations.check, token_service=own)
+    return SubjectIdentifier(verifier, expect, clock, _claim_names(settings), revocations.check, token_service=own)
+
+
+def _claim_names(settings: Settings) -> dict[str, ClaimNames]:
+    return {item.issuer: ClaimNames(**item.claims.model_dump()) for item in settings.identity.issuers}
 
 
 def _actors(
@@ -326,8 +280,8 @@ def _actors(
     return ActorResolver(service.client_id, own, is_revoked=revocations.is_actor_revoked)
 
 
-def _catalog(settings: Settings) -> CatalogSource:
-    """The tools. A broken file is logged and its tools are missing; no usable file at all is an error."""
+def load_tools(settings: Settings) -> CatalogSource:
+    """The tools of the settings. A broken file is logged and its tools are missing; no usable file at all is an error."""
     source = CatalogSource(settings.tools, {**settings.variables, **environment()})
     _log_problems(source.report)
     if source.report.problems and not source.catalog.tools:

@@ -111,7 +111,7 @@ async def _decided(settings: Settings, approval_id: str, as_user: str | None, *,
 
 
 async def _approver(app: App, as_user: str | None) -> Approver:
-    from remit.app.wiring import subject_token_source
+    from remit.app.development import subject_token_source
     from remit.approvals.approval import Approver
 
     caller = await app.bridge.identify(await subject_token_source(app, as_user)())

@@ -90,7 +90,8 @@ class _Outcome:
 
 
 async def _make(settings: Settings, asked: _Asked) -> _Outcome:
-    from remit.app.wiring import running, subject_token_source
+    from remit.app.development import subject_token_source
+    from remit.app.wiring import running
     from remit.bridge import ToolCall
     from remit.cli.explain import Explanation
 

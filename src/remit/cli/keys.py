@@ -48,7 +48,7 @@ def rotate(
     Gracefully: a next key is published now and signs once everybody can know it; nothing breaks. With --emergency
     every present key is gone at once, and every token they signed is refused by whoever asks for the keys again.
     """
-    from remit.app.wiring import key_timing
+    from remit.app.token_service import key_timing
     from remit.cli.control import record
     from remit.clock import SystemClock
     from remit.sts.keys import KeyDirectory, KeyRing

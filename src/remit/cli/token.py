@@ -46,7 +46,8 @@ def mint(
 ) -> None:
     """Print an access token of a development user. Not for production."""
     settings = settings_of(context)
-    from remit.app.wiring import mint_for, running
+    from remit.app.development import mint_for
+    from remit.app.wiring import running
 
     async def make() -> str:
         async with running(settings) as app:

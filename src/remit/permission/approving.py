@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from remit.approvals.approval import Approval, Approver, Binding, State, Terms
@@ -11,8 +12,7 @@ from remit.permission.panel import Approvals, Asked
 from remit.policy.input import ApprovalState
 from remit.policy.obligations import ApprovalTerms
 
-_MAX_QUESTION: Final = 1500
-_MAX_VALUE: Final = 200
+_MAX_QUESTION: Final = 2000
 
 
 async def approval_of(asked: Asked, binding: Binding, terms: Terms, approvals: Approvals, record: Record) -> Approval:
@@ -63,24 +63,33 @@ def state_of(approval: Approval) -> ApprovalState:
 
 def _required(asked: Asked, approval: Approval, terms: Terms) -> ApprovalRequired:
     people = " and ".join(" or ".join(alternatives) for alternatives in terms.approvers)
+    question = _question(asked)
     return ApprovalRequired(
         f"this call needs the approval of {people}",
         approval_id=approval.id,
-        by_user=terms.asks_user,
+        by_user=terms.asks_user and len(question) <= _MAX_QUESTION,
         expires_at=approval.expires_at,
-        question=_question_text(asked),
+        question=question[:_MAX_QUESTION],
     )
 
 
-def _question_text(asked: Asked) -> str:
-    """What the user is asked, with every argument: that is what they approve."""
-    arguments = (f"  {name}: {_shown(value)}" for name, value in sorted(asked.call.arguments.items()))
-    head = f"{asked.acting.actor.sub} wants to call {asked.operation.name} as {asked.principal.subject}, with:"
-    text = "\n".join((head, *arguments, "Allow it, this once?"))
-    return text if len(text) <= _MAX_QUESTION else f"{text[:_MAX_QUESTION]} … Allow it, this once?"
+def _question(asked: Asked) -> str:
+    """What the user is asked, with every argument whole: nobody approves what they were not shown.
+
+    Where that is too long for a dialogue, they are not asked there, but by `remit approvals show`.
+    """
+    arguments = (f"  {_plain(name)}: {_shown(value)}" for name, value in sorted(asked.call.arguments.items()))
+    agent, user = _plain(asked.acting.actor.sub), _plain(asked.principal.subject)
+    head = f"{agent} wants to call {asked.operation.name} as {user}, with:"
+    return "\n".join((head, *arguments, "Allow it, this once?"))
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    text = "".join(character if character.isprintable() else " " for character in text)
-    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]} … ({len(text)} characters)"
+    return _plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _plain(text: str) -> str:
+    """What does not print is escaped, so that no two values look alike and no line is made up."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )

@@ -26,7 +26,7 @@ class LivePolicy:
     A decision under way is finished by the engine it was begun with; that one is closed after its last decision.
     """
 
-    def __init__(self, engine: PolicyEngine, load: Load, name: str = "policy") -> None:
+    def __init__(self, engine: PolicyEngine, load: Load, name: str = "in force") -> None:
         self._engine = engine
         self._load = load
         self._name = name
@@ -58,18 +58,12 @@ class LivePolicy:
             try:
                 engine = await self._load(self.revision)
             except PolicyInvalid as error:
-                log.error(
-                    f"{self._name}_not_reloaded",
-                    where=error.where,
-                    problem=error.message,
-                    hint=error.hint,
-                    in_force=self.revision,
-                )
+                _tell(self._name, error, in_force=self.revision)
                 return False
             if engine is None:
                 return False
             before, self._engine = self._engine, engine
-            log.info(f"{self._name}_reloaded", revision=engine.revision, before=before.revision)
+            log.info("policy_reloaded", policy=self._name, revision=engine.revision, before=before.revision)
             if not self._users.get(before):
                 await before.aclose()
             return True
@@ -79,8 +73,9 @@ class LivePolicy:
         from watchfiles import awatch  # noqa: PLC0415  only servers watch
 
         # Of a single file the folder, because a new one is put in the place of the one that was there.
-        folder = path if path.is_dir() else path.parent
-        async for _ in awatch(folder, recursive=path.is_dir(), stop_event=stop, debounce=200, step=50):
+        is_folder = await asyncio.to_thread(path.is_dir)
+        folder = path if is_folder else path.parent
+        async for _ in awatch(folder, recursive=is_folder, stop_event=stop, debounce=200, step=50):
             await self.reload()
 
     @asynccontextmanager
@@ -95,3 +90,14 @@ class LivePolicy:
                 del self._users[engine]
                 if engine is not self._engine:
                     await engine.aclose()
+
+
+def _tell(name: str, error: PolicyInvalid, *, in_force: str) -> None:
+    log.error(
+        "policy_not_reloaded",
+        policy=name,
+        where=error.where,
+        problem=error.message,
+        hint=error.hint,
+        in_force=in_force,
+    )

@@ -54,7 +54,7 @@ class Shadow:
         try:
             await self._record(call_id, facts)
         except AuditError as error:
-            log.error("shadow_not_recorded", call_id=call_id, detail=error.detail)
+            _tell(call_id, error)
 
 
 def _outcome(decision: Decision) -> tuple[bool, frozenset[str]]:
@@ -70,3 +70,7 @@ def _facts(decision: Decision) -> dict[str, Any]:
         "reasons": [reason.code for reason in decision.reasons],
         "obligations": [obligation.type for obligation in decision.obligations],
     }
+
+
+def _tell(call_id: str, error: AuditError) -> None:
+    log.error("shadow_not_recorded", call_id=call_id, detail=error.detail)
