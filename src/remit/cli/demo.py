@@ -90,7 +90,10 @@ class _Terminal:
         self._out.print()
         self._out.print(f"{self._scene}. {played.scene.says}", style="bold cyan")
         arguments = ", ".join(f"{name}={value}" for name, value in played.scene.arguments.items())
-        rows = [("agent", f"{played.scene.tool}({arguments})"), ("is told", played.reply.text)]
+        rows = [("agent", f"{played.scene.tool}({arguments})")]
+        if played.reply.question:
+            rows.append((f"{played.scene.user} is asked", played.reply.question))
+        rows.append(("is told", played.reply.text))
         hops = [claims for claims in (played.claims, *played.downstream_claims) if claims]
         if not hops:
             rows.append(("API", "is not called; no token was issued"))
@@ -99,6 +102,9 @@ class _Terminal:
             lifetime = int(claims["exp"]) - int(claims["iat"])
             rows.append((str(claims["aud"]), f"{names}   {claims['scope']}   {lifetime} s"))
         verdict = f"{played.outcome}  {played.reason}".rstrip()
+        if played.approval:
+            approver, method = played.approval["approver"]["sub"], played.approval["method"]
+            verdict = f"{verdict}  approved by {approver} ({method})"
         rows += [("auditor", f"{verdict}  {played.reply.audit_id}")]
         print_rows(self._out, rows, label_width=13)
         if hops:

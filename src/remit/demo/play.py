@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
+from remit.app.development import mint_for
 from remit.app.serving import http_app, interrupted, listening, served
-from remit.app.wiring import App, mint_for, running
+from remit.app.wiring import App, running
 from remit.audit.store.reader import Call, open_reader
 from remit.credential import Credential
 from remit.demo.api import Journal
@@ -62,8 +63,9 @@ class Played:
             return told and recorded and self.claims is None
         claims = self.claims or {}
         named = claims.get("sub") == expected.user and claims.get("act", {}).get("sub") == self.actor
+        approved = self.approval.get("approver", {}).get("sub", "") == (expected.user if expected.says_yes else "")
         nested = [hop.get("act", {}).get("act", {}).get("sub") for hop in self.downstream_claims]
-        return told and recorded and named and nested == [self.actor] * expected.hops
+        return told and recorded and named and approved and nested == [self.actor] * expected.hops
 
     @property
     def outcome(self) -> str:
@@ -74,6 +76,12 @@ class Played:
     def actor(self) -> str:
         """The agent runner, as the trail has it."""
         return str(self.record.get("actor", {}).get("sub", ""))
+
+    @property
+    def approval(self) -> Mapping[str, Any]:
+        """Who approved the call, by the trail; empty where nobody had to."""
+        approval: Mapping[str, Any] = self.record.get("approval", {})
+        return approval
 
     @property
     def reason(self) -> str:
@@ -90,6 +98,7 @@ class Played:
             "outcome": self.outcome,
             "reason": self.reason,
             "audit_id": self.reply.audit_id,
+            "approval": dict(self.approval) or None,
             "claims": self.claims,
             "downstream_claims": self.downstream_claims,
         }

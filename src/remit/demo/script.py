@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import ElicitRequestParams, ElicitResult
 
 from remit.credential import Credential
 
@@ -18,7 +19,10 @@ AUDIT_ID_META: Final = "remit/audit_id"
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One call, and how it must end. ``hops``: how many APIs further in are called on the way."""
+    """One call, and how it must end. ``hops``: how many APIs further in are called on the way.
+
+    ``says_yes``: the user is asked by their client whether they approve the call, and does.
+    """
 
     says: str
     user: str
@@ -27,6 +31,7 @@ class Scene:
     outcome: str = "success"
     reason: str = ""
     hops: int = 0
+    says_yes: bool = False
 
 
 STORY: Final = (
@@ -37,6 +42,14 @@ STORY: Final = (
         "refund_order",
         {"order_id": "O1001", "amount": 1250, "reason": "late"},
         hops=1,
+    ),
+    Scene(
+        "For more than 100.00 policy wants her own word: her client asks her, and she allows it",
+        "alice",
+        "refund_order",
+        {"order_id": "O1003", "amount": 15_000, "reason": "damaged"},
+        hops=1,
+        says_yes=True,
     ),
     Scene("Bob, an intern, reads the order too", "bob", "get_order", {"order_id": "O1001"}),
     Scene(
@@ -60,20 +73,25 @@ STORY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the agent was told: the text it reads, and the call's audit id; none where a tool is not there for it."""
+    """What the agent was told: the text it reads, and the call's audit id; none where a tool is not there for it.
+
+    ``question``: what its client asked the user.
+    """
 
     text: str
     is_error: bool
     audit_id: str
+    question: str = ""
     content: Any = field(default=None, repr=False)
 
 
 async def ask(mcp_url: str, token: Credential, scene: Scene) -> Reply:
     """Play one scene over HTTP with the official client, the way an agent would."""
     headers = {"Authorization": f"Bearer {token.reveal()}"}  # the user's token, to the MCP door it was issued for
+    user = _User(says_yes=scene.says_yes)
     async with (
         httpx2.AsyncClient(headers=headers) as http,
-        Client(streamable_http_client(mcp_url, http_client=http)) as client,
+        Client(streamable_http_client(mcp_url, http_client=http), elicitation_callback=user) as client,
     ):
         try:
             result = await client.call_tool(scene.tool, dict(scene.arguments))
@@ -84,5 +102,18 @@ async def ask(mcp_url: str, token: Credential, scene: Scene) -> Reply:
         text=text,
         is_error=bool(result.is_error),
         audit_id=str((result.meta or {}).get(AUDIT_ID_META, "")),
+        question=user.question,
         content=result.structured_content,
     )
+
+
+class _User:
+    """Whom the client asks. Remembers the question."""
+
+    def __init__(self, *, says_yes: bool) -> None:
+        self._says_yes = says_yes
+        self.question = ""
+
+    async def __call__(self, _context: Any, params: ElicitRequestParams) -> ElicitResult:
+        self.question = params.message
+        return ElicitResult(action="accept" if self._says_yes else "decline")
