@@ -29,7 +29,7 @@ async def main(token_file: Path, journal: Path) -> None:
         text = token_file.read_text(encoding="utf-8").strip()
         return UnverifiedToken(text) if text else None
 
-    bridge = FakeBridge()
+    bridge = FakeBridge(approvers={"refund": "user"}, needed={"scoped": ("orders:write",)})
     door = StdioDoor(bridge, token, FakeClock(), progress_interval=0.02)
 
     async def whoami(call: ToolCall) -> Any:
@@ -53,7 +53,8 @@ async def main(token_file: Path, journal: Path) -> None:
         await door.notify_tools_changed()
         return {}
 
-    for name, answer in {"whoami": whoami, "refuse": refuse, "wait": wait, "change": change}.items():
+    answers = {"whoami": whoami, "refuse": refuse, "wait": wait, "change": change, "refund": whoami, "scoped": whoami}
+    for name, answer in answers.items():
         bridge.add(a_tool(name), answer)
     await door.serve()
     note("ended")

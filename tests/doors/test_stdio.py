@@ -14,9 +14,15 @@ from typing import Any
 
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
-from mcp_types import INVALID_PARAMS, INVALID_REQUEST, ToolListChangedNotification
+from mcp_types import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    ElicitRequestParams,
+    ElicitResult,
+    ToolListChangedNotification,
+)
 
-from support.mcp_door import ERAS
+from support.mcp_door import ERAS, text_of
 
 pytestmark = pytest.mark.anyio
 eras = pytest.mark.parametrize("era", ERAS)
@@ -63,7 +69,8 @@ async def test_a_session_is_governed_like_any_other_door(process: Process, era: 
 
 
 async def lists_and_calls(client: Client) -> None:
-    assert [tool.name for tool in (await client.list_tools()).tools] == ["change", "refuse", "wait", "whoami"]
+    names = [tool.name for tool in (await client.list_tools()).tools]
+    assert names == ["change", "refund", "refuse", "scoped", "wait", "whoami"]
     result = await client.call_tool("whoami", {"x": 1})  # which also prints to standard output
     assert result.structured_content == {"token": "token-alice", "door": "mcp-stdio", "arguments": {"x": 1}}
 
@@ -78,6 +85,11 @@ async def refuses(client: Client) -> None:
     result = await client.call_tool("refuse")
     assert result.is_error
     assert result.structured_content["error"]["code"] == "access_denied"
+    result = await client.call_tool("scoped")  # there is no challenge here: it is a result like any other
+    assert result.structured_content["error"]["code"] == "insufficient_scope"
+    result = await client.call_tool("refund")  # a client that shows no forms
+    assert result.structured_content["error"]["approval_id"] == "approval-0"
+    assert "Call it again, unchanged" in text_of(result)
     with pytest.raises(MCPError) as caught:
         await client.call_tool("nosuch")
     assert caught.value.error.code == INVALID_PARAMS
@@ -106,6 +118,39 @@ async def serves_nobody_who_is_not_signed_in(client: Client, process: Process) -
             await request()
         assert caught.value.error.code == INVALID_REQUEST
         assert caught.value.error.data["error"]["code"] == "token_missing"
+
+
+@eras
+async def test_the_user_is_asked_to_approve_a_call_and_only_they_count(process: Process, era: str) -> None:
+    """One process for all of it."""
+    answers = ["accept", "decline", "cancel", "accept"]
+    questions: list[str] = []
+
+    async def user(_context: Any, params: ElicitRequestParams) -> ElicitResult:
+        questions.append(params.message)
+        if len(questions) == len(answers):  # somebody else signs in while the question is shown
+            process.token_file.write_text("token-bob", encoding="utf-8")
+        return ElicitResult(action=answers[len(questions) - 1])  # type: ignore[arg-type]
+
+    async with process.client(era, elicitation_callback=user) as client:
+        made = await client.call_tool("refund", {"amount": 1})
+        assert made.structured_content["arguments"] == {"amount": 1}
+        declined = await client.call_tool("refund", {"amount": 2})
+        assert declined.structured_content["error"]["code"] == "approval_denied"
+        closed = await client.call_tool("refund", {"amount": 3})
+        assert closed.structured_content["error"]["code"] == "approval_required"
+        assert questions == [f"Allow refund with {{'amount': {amount}}}?" for amount in (1, 2, 3)]
+        await is_not_made_for_somebody_else(client, era)
+
+
+async def is_not_made_for_somebody_else(client: Client, era: str) -> None:
+    if era == "legacy":
+        result = await client.call_tool("refund", {"amount": 4})
+        assert result.structured_content["error"]["code"] == "approval_unusable"
+        return
+    with pytest.raises(MCPError) as caught:
+        await client.call_tool("refund", {"amount": 4})
+    assert caught.value.error.message == "Invalid or expired requestState"
 
 
 async def test_a_client_of_the_handshake_era_is_told_when_tools_change(process: Process) -> None:
