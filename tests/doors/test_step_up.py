@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from mcp import MCPError
 
 from remit.bridge import ToolCall
 from remit.errors import RemitError, ScopeInsufficient, StepUpRequired
@@ -47,7 +48,6 @@ async def test_a_token_without_the_scopes_of_a_call_is_told_all_of_them(era: str
     }
     assert response.headers["Content-Type"] == "application/json"
     assert response.headers["Cache-Control"] == "no-store"
-    assert response.json() == {"error": "insufficient_scope", "error_description": challenge["error_description"]}
 
 
 @eras
@@ -73,6 +73,17 @@ async def test_a_sign_in_that_is_not_good_enough_is_told_which_would_be(era: str
         "acr_values": "urn:mfa urn:hw",
         "max_age": "300",
     }
+
+
+@eras
+async def test_a_client_that_cannot_sign_anybody_in_still_learns_why(era: str) -> None:
+    async with served(a_bridge()) as at, at.client("token-alice", era) as client:
+        with pytest.raises(MCPError) as caught:
+            await client.call_tool("refund")
+    told = caught.value.error.data["error"]
+    assert caught.value.error.message == "the user's token lacks scopes"
+    assert (told["code"], told["audit_id"]) == ("insufficient_scope", "call-0")
+    assert told["help"].startswith("Nothing was called. The person has to sign in again")
 
 
 @eras

@@ -14,7 +14,8 @@ suffice, the response becomes a challenge (``remit.doors.mcp.held``).
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import structlog
 from starlette.datastructures import Headers
@@ -75,10 +76,13 @@ class Guard:
         held = HeldResponse(send)
         await self._app({**scope, ADMITTED: admitted, HELD: held}, _replay(body, receive), held.send)
 
-    def step_up(self, error: RemitError) -> Response | None:
-        """The challenge that tells how a call can succeed that ended with ``error``; ``None`` if no sign-in helps."""
+    def step_up(self, error: RemitError, content: Mapping[str, Any]) -> Response | None:
+        """``content`` under a challenge that tells how the call can succeed; ``None`` if no sign-in helps."""
         challenge = step_up_for(error, self._baseline)
-        return self._challenged(challenge).response if challenge else None
+        if challenge is None:
+            return None
+        headers = {"WWW-Authenticate": challenge.header(self._metadata_url), "Cache-Control": "no-store"}
+        return JSONResponse(content, challenge.status, headers)
 
     async def _admit(self, scope: Scope, receive: Receive) -> tuple[Admitted, bytes]:
         headers = Headers(scope=scope)

@@ -26,6 +26,7 @@ from remit.doors.mcp.conversation import ASK, Ask, Conversations
 from remit.doors.mcp.guard import DOOR, Guard
 from remit.doors.mcp.held import HELD, HeldResponse
 from remit.doors.mcp.line import RequestContext
+from remit.doors.mcp.rendering import fault_message
 from remit.doors.mcp.server import ToolServer
 from remit.errors import RemitError, SettingsInvalid
 from remit.oauth import WELL_KNOWN_PROTECTED_RESOURCE
@@ -122,7 +123,7 @@ class HttpDoor:
 
     def refused(self, ctx: RequestContext, error: RemitError) -> None:
         """Make a challenge of the response where the user's signing in again would help."""
-        held, challenge = _left(ctx, HELD), self._guard.step_up(error)
+        held, challenge = _left(ctx, HELD), self._guard.step_up(error, fault_message(error, ctx.request_id))
         if isinstance(held, HeldResponse) and challenge is not None:
             held.become(challenge)
 

@@ -15,7 +15,7 @@ from mcp import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, CallToolResult, TextContent
 
 from remit.bridge import CallResult
-from remit.errors import ApprovalRequired, AuthenticationError, RemitError
+from remit.errors import ApprovalRequired, AuthenticationError, RemitError, ScopeInsufficient, StepUpRequired
 
 #: The key of a result's ``_meta`` that names the call in the audit trail.
 AUDIT_ID: Final = "remit/audit_id"
@@ -26,6 +26,7 @@ _MAX_NAME: Final = 64
 _OPERATOR = "Nothing you can mend: give the operator the audit id."
 _MAYBE_DONE = "The API may have acted all the same: look before you repeat it."
 _SIGN_IN = "The person has to sign in again."
+_CURED_BY_SIGN_IN = (AuthenticationError, ScopeInsufficient, StepUpRequired)
 
 _HELP: Final[Mapping[str, str]] = {
     "access_denied": "Do not repeat it unchanged: ask for less, or tell the person what was refused and why.",
@@ -84,10 +85,15 @@ def unknown_tool(name: str) -> MCPError:
 
 
 def protocol_fault(error: RemitError) -> MCPError:
-    """An error where no result can be given: nobody is signed in, or a list cannot be made."""
-    code = INVALID_REQUEST if isinstance(error, AuthenticationError) else INTERNAL_ERROR
+    """An error where no result can be given: the user has to sign in, or a list cannot be made."""
+    code = INVALID_REQUEST if isinstance(error, _CURED_BY_SIGN_IN) else INTERNAL_ERROR
     facts = _facts(error)
     return MCPError(code=code, message=facts["message"], data={"error": facts})
+
+
+def fault_message(error: RemitError, request_id: str | int | None) -> dict[str, Any]:
+    """The same as a whole message, for the body of a challenge: a client that cannot sign anybody in shows it."""
+    return {"jsonrpc": "2.0", "id": request_id, "error": protocol_fault(error).error.model_dump(exclude_none=True)}
 
 
 def _facts(error: RemitError) -> dict[str, Any]:
