@@ -159,7 +159,7 @@ def test_a_missing_scope_is_named(company: Company, era: str) -> None:
     assert answer.status_code == 403
     assert challenge(answer)["error"] == "insufficient_scope"
     assert challenge(answer)["scope"] == "orders:read"
-    audit_id = answer.json()["error_description"].rpartition("audit id ")[2].rstrip(")")
+    audit_id = challenge(answer)["error_description"].rpartition("audit id ")[2].rstrip(")")
     recorded = company.recorded(audit_id).facts
     assert recorded["outcome"] == "denied"
     assert recorded["error"]["code"] == "insufficient_scope"
