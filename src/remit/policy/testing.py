@@ -4,7 +4,7 @@ A test is a rule ``test_…`` of a test module; it passes where it is exactly tr
 Built-in errors are errors, as they are when a policy decides: ``opa test`` takes them for undefined, so that a test
 which fails here with one may pass there, behind a ``not``.
 
-Not run, and reported as failed: tests with cases (``test_x[case]``), and tests that replace a function.
+Tests with cases (``test_x[case]``) are not run, and reported as failed; tests may replace input and data, no functions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from remit.policy.syntax import Module, heads, line_of, package_of, path
 Outcome = Literal["passed", "failed", "error", "skipped"]
 
 #: What tests may call beside the functions of policies.
-_ALSO: Final = frozenset({"print"})
+ALSO: Final = frozenset({"print"})
 _MAX_PRINTS: Final = 100
 _MAX_PRINT: Final = 1000
 _MAX_MESSAGE: Final = 500
@@ -104,6 +104,12 @@ def run_tests(bundle: Bundle, *, coverage: bool = False, pattern: str = "") -> T
     run = _Run(engine, coverage=coverage)
     results = tuple(run.result(test) for test in tests if wanted.search(f"data.{test.package}.{test.name}"))
     return TestReport(results, Coverage.of(run.reports, bundle.modules) if coverage else None)
+
+
+def count_tests(bundle: Bundle) -> int:
+    """How many there are, those to be skipped included. Raises as ``run_tests`` does."""
+    tests, _ = _tests_of(bundle)
+    return len(tests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +195,7 @@ def _tests_of(bundle: Bundle) -> tuple[list[_Test], dict[str, str]]:
 
 
 def _pass_gate(policy: Sequence[Module], tests: Sequence[Module]) -> None:
-    found = gate.objections(policy) + gate.objections(tests, beside=policy, also=_ALSO)
+    found = gate.objections(policy) + gate.objections(tests, beside=policy, also=ALSO)
     if found:
         raise PolicyInvalid(
             found[0].message,

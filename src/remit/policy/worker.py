@@ -105,7 +105,29 @@ def _tests(order: Mapping[str, Any], pipe: _Pipe) -> None:
     pipe.send(0, json.dumps({"done": report.document()}).encode())
 
 
-_TASKS: Final[Mapping[str, Callable[[Mapping[str, Any], _Pipe], None]]] = {"decide": _decide, "tests": _tests}
+def _review(order: Mapping[str, Any], pipe: _Pipe) -> None:
+    """Say everything that is wrong with the policy (``remit.policy.review``)."""
+    from remit.policy.bundle import Bundle  # noqa: PLC0415  as above
+    from remit.policy.review import review  # noqa: PLC0415
+
+    bundle = Bundle(order["modules"], order["data"], tests=order["tests"])
+    pipe.send(0, json.dumps({"done": review(bundle).document()}).encode())
+
+
+def _reach(order: Mapping[str, Any], pipe: _Pipe) -> None:
+    """Say which lines a decision reaches (``remit.policy.reach``)."""
+    from remit.policy.reach import reached  # noqa: PLC0415  as above
+
+    coverage = reached(order["modules"], order["data"], order["document"])
+    pipe.send(0, json.dumps({"done": coverage.document()}).encode())
+
+
+_TASKS: Final[Mapping[str, Callable[[Mapping[str, Any], _Pipe], None]]] = {
+    "decide": _decide,
+    "tests": _tests,
+    "review": _review,
+    "reach": _reach,
+}
 
 
 # ── a process apart ──────────────────────────────────────────────────────────────────────
