@@ -51,7 +51,10 @@ def read_archive(path: Path) -> dict[str, bytes]:
         return dict(sorted(_files(path, packed)))
     except _BROKEN as error:
         raise PolicyInvalid(
-            "the bundle is not a gzipped tar file, or a broken one", where=str(path), detail=str(error)[:200]
+            "the bundle is not a gzipped tar file, or a broken one",
+            where=str(path),
+            detail=str(error)[:200],
+            hint="name a folder, or a bundle as `opa build` makes it",
         ) from error
 
 
