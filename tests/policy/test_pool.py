@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_frames_are_read_however_they_are_cut(sent: list[tuple[int, bytes]], cut
     stream = b"".join(frame(number, body) for number, body in sent)
     places = [0, *sorted(cuts), len(stream)]
     reader = Frames(50)
-    heard = [each for start, end in zip(places, places[1:], strict=False) for each in reader.feed(stream[start:end])]
+    heard = [each for start, end in pairwise(places) for each in reader.feed(stream[start:end])]
     assert heard == sent
 
 

@@ -23,25 +23,17 @@ def command(mark: Path | None = None) -> tuple[str, ...]:
 
 def misdeed(number: int, document: str) -> bytes:
     """What is sent to it."""
-    match document:
-        case "garbage":
-            return b"\xff" * 64
-        case "another's number":
-            return frame(number + 1, ANSWERED + b"{}")
-        case "an old number":
-            return frame(number - 1, ANSWERED + b"{}")
-        case "neither":
-            return frame(number, b"?{}")
-        case "nothing in it":
-            return frame(number, b"")
-        case "too long":
-            return HEAD.pack(MAX_ANSWER + 1, number)
-        case "twice":
-            return frame(number, ANSWERED + b"{}") + frame(number, ANSWERED + b'{"allow": true}')
-        case "undecided":
-            return frame(number, UNDECIDED + b"says why")
-        case _:
-            return frame(number, ANSWERED + document.encode())
+    misdeeds = {
+        "garbage": b"\xff" * 64,
+        "another's number": frame(number + 1, ANSWERED + b"{}"),
+        "an old number": frame(number - 1, ANSWERED + b"{}"),
+        "neither": frame(number, b"?{}"),
+        "nothing in it": frame(number, b""),
+        "too long": HEAD.pack(MAX_ANSWER + 1, number),
+        "twice": frame(number, ANSWERED + b"{}") + frame(number, ANSWERED + b'{"allow": true}'),
+        "undecided": frame(number, UNDECIDED + b"says why"),
+    }
+    return misdeeds.get(document, frame(number, ANSWERED + document.encode()))
 
 
 def main() -> None:
