@@ -30,22 +30,19 @@ from remit.downstream.client import ApiClient
 from remit.downstream.request import ApiRequest, CallContext, build_request
 from remit.downstream.result import ToolResult, shape
 from remit.errors import (
-    ActorUnfit,
     ArgumentsInvalid,
     InternalError,
     RemitError,
     RequestUnusable,
-    ScopeInsufficient,
     ToolUnknown,
 )
 from remit.exchange.exchanger import DelegatedToken, Exchanger
-from remit.exchange.messages import Target, Wanted
 from remit.identity.actor import ActorResolver
 from remit.identity.subject import SubjectIdentifier
 from remit.permission.panel import Asked, Permission
 from remit.permission.permissions import Permissions
 from remit.policy.input import Operation
-from remit.principal import ActingParty, Assurance, Caller, Principal
+from remit.principal import ActingParty, Caller, Principal
 
 __all__ = ["Bridge", "CallResult", "Parts", "ToolCall", "Tools", "Watch"]
 
@@ -63,8 +60,7 @@ class Tools(Protocol):
 class Parts:
     """What the bridge is made of.
 
-    ``scopes_within_subject``: the token service gives only scopes that the caller's token holds, so a missing one can
-    be told at once. ``asks_policy_itself``: it does so before it issues a token, so nobody else has to.
+    ``asks_policy_itself``: the token service does, before it issues a token, so nobody else has to.
     """
 
     subjects: SubjectIdentifier
@@ -74,7 +70,6 @@ class Parts:
     exchange: Exchanger
     apis: ApiClient
     trail: Trail
-    scopes_within_subject: bool = True
     asks_policy_itself: bool = True
 
 
@@ -103,18 +98,6 @@ class Bridge:
     async def identify(self, token: UnverifiedToken | None) -> Caller:
         """Who shows this token. Raises ``AuthenticationError`` leaves."""
         return await self._parts.subjects.identify(token)
-
-    async def refuse(self, call: ToolCall, error: RemitError) -> None:
-        """Raise ``error``, recorded: for a call that its door answers itself, before it came this far."""
-        async with self._recorded(call) as record:
-            caller, acting = await self._identify(call.token)
-            record.identified(caller.principal, acting)
-            raise error
-
-    def scopes_for(self, name: str) -> tuple[str, ...]:
-        """The scopes the caller's own token must hold for a tool; none where the token service does not tie them."""
-        tool = self._parts.tools.catalog.get(name)
-        return tool.auth.scopes if tool and self._parts.scopes_within_subject else ()
 
     @asynccontextmanager
     async def delegated(
@@ -181,9 +164,7 @@ class Bridge:
     ) -> DelegatedToken | None:
         """Record the intent, exchange. No token only where the operation's upstream takes none."""
         permissions, operation = self._parts.permissions, asked.operation
-        wanted = permission.demands.narrowed(_wanted(operation))
-        _check_actor(asked.acting, operation)
-        self._check_held(asked.principal, wanted)
+        wanted = permission.wanted
         if operation.auth.type != "none" and not self._parts.asks_policy_itself:
             wanted = await permissions.narrow(asked, wanted, record)
         await permissions.settle(asked, permission, record)
@@ -215,40 +196,12 @@ class Bridge:
             await self._parts.permissions.check_shown(Asked(call, caller, acting, tool))
             raise
 
-    def _check_held(self, principal: Principal, wanted: Wanted) -> None:
-        """A scope that the caller's token lacks would be refused by the token service: said here, with its name."""
-        missing = [scope for scope in wanted.scopes if scope not in principal.scopes]
-        if missing and self._parts.scopes_within_subject:
-            raise ScopeInsufficient(
-                f"the user's token lacks the scope {' '.join(missing)}",
-                scope=" ".join(wanted.scopes),
-                hint="have the user sign in again with this scope",
-            )
-
 
 def _kind_and_place(error: Exception) -> str:
     """``KeyError in request.py:57``, from the innermost frame."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" in {frames[-1].filename.replace(os.sep, '/').rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__qualname__}{place}"
-
-
-def _check_actor(acting: ActingParty, operation: Operation) -> None:
-    """Whether an agent runner must, or must not, take part: a name that nobody vouches for counts as none."""
-    vouched = acting.assurance is not Assurance.SELF_ASSERTED
-    if operation.auth.actor == "required" and not vouched:
-        raise ActorUnfit(
-            "this call needs an agent runner that somebody vouches for",
-            detail=f"{acting.actor.sub} is {acting.assurance.value}",
-            hint="give the agent its own credentials, or have the issuer put `act` or `client_id` into the token",
-        )
-    if operation.auth.actor == "forbidden" and vouched:
-        raise ActorUnfit("this call is not for agents", detail=f"{acting.actor.sub} acts ({acting.evidence})")
-
-
-def _wanted(operation: Operation) -> Wanted:
-    auth = operation.auth
-    return Wanted(Target(audience=auth.audience, resource=auth.resource), auth.scopes, auth.max_lifetime)
 
 
 def _context(principal: Principal, acting: ActingParty, call_id: str) -> CallContext:

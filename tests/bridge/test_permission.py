@@ -12,6 +12,7 @@ import pytest
 from remit.approvals.approval import ApprovalAnswer, Approver
 from remit.downstream.result import ToolResult, with_data
 from remit.errors import (
+    ActorUnfit,
     ApprovalDenied,
     ApprovalRequired,
     ApprovalUnusable,
@@ -225,6 +226,14 @@ async def test_another_sign_in_is_asked_for_by_acr_and_age() -> None:
         await path.call()
     assert (caught.value.acr_values, caught.value.max_age) == (("mfa",), 300)
     assert path.outcome["outcome"] == "denied"
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("admin_orders", {}), ("for_people", {})])
+async def test_nobody_is_asked_to_approve_what_cannot_be_done_anyway(name: str, arguments: dict[str, str]) -> None:
+    path = Path(answering(BY_USER))
+    with pytest.raises((ScopeInsufficient, ActorUnfit)):
+        await path.call(name, arguments)
+    assert await path.approvals.listed() == []
 
 
 async def test_a_step_up_that_is_met_asks_nothing() -> None:

@@ -157,7 +157,6 @@ class Path:
                 exchange=Exchanger(self.service, verifier, clock),
                 apis=ApiClient(self.http),
                 trail=Trail(self.store, clock),
-                scopes_within_subject=self.scopes_within_subject,
                 asks_policy_itself=self.asks_policy_itself,
             )
         )
@@ -170,7 +169,9 @@ class Path:
         self.approvals, pairs = ApprovalStore(file, clock), Pairs(file, clock)
         weakref.finalize(self, _close, self.approvals, pairs, self._folder)
         keep = InputKeeper("none", None).keep
-        return Panel(self.policy, self.approvals, pairs, clock, keep, b"k" * 32, self.shadow)
+        return Panel(
+            self.policy, self.approvals, pairs, clock, keep, b"k" * 32, self.shadow, self.scopes_within_subject
+        )
 
     async def _actor_token(self) -> UnverifiedToken:
         return UnverifiedToken(await self.world.actor_token())

@@ -79,9 +79,14 @@ def question(name: str = "get_orders", **changes: Any) -> Question:
     return Question(**{**values, **changes})
 
 
+#: An engine may be let go in the thread that made it alone, and garbage is collected in whichever comes by.
+_KEPT: list[RegoEngine] = []
+
+
 def engine(source: str, data: dict[str, Any] | None = None) -> RegoEngine:
     """An engine for one module, ``authz.rego``."""
-    return RegoEngine(Bundle.of({"authz.rego": source}, data), FakeClock())
+    _KEPT.append(RegoEngine(Bundle.of({"authz.rego": source}, data), FakeClock()))
+    return _KEPT[-1]
 
 
 def answering(term: str) -> RegoEngine:

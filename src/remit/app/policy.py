@@ -65,7 +65,16 @@ def open_panel(
     """Everybody whom the bridge asks, and the pairs, which are to be closed."""
     pairs = Pairs(settings.approvals_file, clock)
     keeper = _keeper(settings)
-    panel = Panel(policies.live, approvals, pairs, clock, keeper.keep, redaction_key, policies.opinion)
+    panel = Panel(
+        policies.live,
+        approvals,
+        pairs,
+        clock,
+        keeper.keep,
+        redaction_key,
+        policies.opinion,
+        settings.exchange.scopes_within_subject,
+    )
     return panel, pairs
 
 

@@ -164,7 +164,6 @@ async def running(settings: Settings, *, agent: str = "", clock: Clock | None = 
                 exchange=Exchanger(service, service_verifier, clock, declared=registry.declared(settings)),
                 apis=apis,
                 trail=trail,
-                scopes_within_subject=settings.exchange.scopes_within_subject,
                 asks_policy_itself=settings.exchange.service == "embedded",
             )
         )

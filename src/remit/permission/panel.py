@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from remit.approvals.approval import Approval, Approver, Binding, Terms
 from remit.call import ToolCall
 from remit.clock import Clock
+from remit.exchange.messages import Wanted
 from remit.policy.decision import Decision
 from remit.policy.engine import PolicyEngine
 from remit.policy.input import Operation, Question
@@ -33,9 +34,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A permit and all it demands. ``question`` is what policy permitted; ``approval`` the one it rests on."""
+    """A permit and all it demands. ``wanted``: what the token service may be asked for, within those demands.
+
+    ``question`` is what policy permitted; ``approval`` the one it rests on, if it does.
+    """
 
     demands: Demands
+    wanted: Wanted
     question: Question = field(repr=False)
     approval: Approval | None = None
     binding: Binding | None = None
@@ -85,7 +90,11 @@ Keep = Callable[[Mapping[str, Any], str], Mapping[str, Any] | None]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Who is asked, and who remembers. ``redaction_key``: for what policy wants hashed."""
+    """Who is asked, and who remembers. ``redaction_key``: for what policy wants hashed.
+
+    ``scopes_within_subject``: the token service gives only scopes that the caller's token holds, so a missing one can
+    be told at once.
+    """
 
     policy: PolicyEngine
     approvals: Approvals
@@ -94,3 +103,4 @@ class Panel:
     keep: Keep
     redaction_key: bytes = field(repr=False)
     shadow: SecondOpinion | None = None
+    scopes_within_subject: bool = True

@@ -14,15 +14,16 @@ from remit.audit.trail import Record
 from remit.call import Watch
 from remit.catalog.tool import Tool
 from remit.downstream.result import ToolResult, with_data
-from remit.errors import PolicyFailed, ResultWithheld, ScopeInsufficient, StepUpRequired, ToolHidden
+from remit.errors import PolicyFailed, ResultWithheld, ToolHidden
 from remit.exchange.messages import Wanted
 from remit.permission.approving import approval_of, binding_of, fits, state_of, terms_of
+from remit.permission.fitness import check_actor, check_held, check_sign_in, wanted_by
 from remit.permission.panel import Asked, Panel, Permission
 from remit.policy.decision import Decision, Deny
 from remit.policy.input import ExchangeTarget, Operation, Phase, Question, ResultFacts
-from remit.policy.obligations import OF_A_ROUTE, OF_AN_EXCHANGE, SUPPORTED, Demands, StepUp
+from remit.policy.obligations import OF_A_ROUTE, OF_AN_EXCHANGE, SUPPORTED, Demands
 from remit.policy.redaction import Unredactable, redacted
-from remit.principal import ActingParty, Caller, Principal
+from remit.principal import ActingParty, Caller
 
 
 class Permissions:
@@ -56,11 +57,11 @@ class Permissions:
     async def permit(self, asked: Asked, record: Record, watch: Watch) -> Permission:
         """May this call be made, and under which demands."""
         question = await self._question(asked)
-        permission = Permission(await self._decided(asked, question, record, watch), question)
-        if permission.demands.approvals:
-            permission = await self._approved(asked, permission, record, watch)
-        self._check_sign_in(asked.principal, permission.demands.step_ups)
-        return permission
+        demands = await self._decided(asked, question, record, watch)
+        permission = Permission(demands, self._wanted(asked, demands), question)
+        if not demands.approvals:
+            return permission
+        return await self._approved(asked, permission, record, watch)
 
     async def settle(self, asked: Asked, permission: Permission, record: Record) -> None:
         """Use the approval up, and remember the pair: the last thing before the intent."""
@@ -111,24 +112,19 @@ class Permissions:
                 detail=f"approval {approval.id} by {approval.approver.subject if approval.approver else 'nobody'}",
                 hint="let the policy demand one approval, or none once input.context.approval.state is approved",
             )
-        return Permission(demands, question, approval, binding)
+        return Permission(demands, self._wanted(asked, demands), question, approval, binding)
 
-    def _check_sign_in(self, principal: Principal, step_ups: tuple[StepUp, ...]) -> None:
-        """Whether the user signed in as policy wants. Raises ``StepUpRequired`` or ``ScopeInsufficient``."""
-        unmet = [step_up for step_up in step_ups if not step_up.is_met(principal, self._panel.clock.now())]
-        if not unmet:
-            return
-        scopes = " ".join(dict.fromkeys(scope for each in unmet for scope in each.scopes))
-        acr_values = tuple(dict.fromkeys(value for each in unmet for value in each.acr_values))
-        max_age = min((each.max_age for each in unmet if each.max_age), default=0)
-        if acr_values or max_age:
-            raise StepUpRequired(
-                "policy wants the user to sign in again for this call",
-                acr_values=acr_values,
-                max_age=max_age,
-                scope=scopes,
-            )
-        raise ScopeInsufficient(f"policy wants the scope {scopes} in the user's token for this call", scope=scopes)
+    def _wanted(self, asked: Asked, demands: Demands) -> Wanted:
+        """What the token service will be asked for. Raises where user or agent is not fit for the call.
+
+        Checked before anybody is asked to approve it: a yes to a call that cannot be made would be wasted.
+        """
+        check_sign_in(asked.principal, demands.step_ups, self._panel.clock.now())
+        check_actor(asked.acting, asked.operation)
+        wanted = demands.narrowed(wanted_by(asked.operation))
+        if self._panel.scopes_within_subject:
+            check_held(asked.principal, wanted)
+        return wanted
 
     # ── exchange and answer ──────────────────────────────────────────────────────────────
 

@@ -36,6 +36,8 @@ _MIN_APPROVAL_SECONDS: Final = 10
 _APPROVAL_SECONDS: Final = 600
 _MODES: Final = frozenset({"remove", "mask", "hash"})
 _APPROVER: Final = re.compile(r"user|(user|role|group):\S.*")
+#: RFC 6749 §3.3; acr values have the same form, because they stand in a list with spaces between.
+_TOKEN: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _POINTER: Final = re.compile(r"(/([^~/]|~[01])*)+")
 
 
@@ -220,6 +222,8 @@ def _step_up(properties: Mapping[str, Any]) -> StepUp:
     acr_values, scopes = (_texts(properties, name) if name in properties else None for name in ("acr_values", "scopes"))
     if () in (acr_values, scopes):
         raise ValueError("acr_values or scopes is empty")
+    if not all(_TOKEN.fullmatch(text) for text in (*(acr_values or ()), *(scopes or ()))):
+        raise ValueError("acr_values or scopes holds what a challenge cannot name")
     max_age = _seconds(properties, "max_age", 1) if "max_age" in properties else 0
     return StepUp(acr_values or (), scopes or (), max_age)
 

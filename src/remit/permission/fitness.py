@@ -1,0 +1,63 @@
+"""Rule: whether user and agent are fit for a call that policy permits: how they signed in, and what their token holds."""
+
+from __future__ import annotations
+
+from remit.errors import ActorUnfit, ScopeInsufficient, StepUpRequired
+from remit.exchange.messages import Target, Wanted
+from remit.policy.input import Operation
+from remit.policy.obligations import StepUp
+from remit.principal import ActingParty, Assurance, Principal
+
+
+def wanted_by(operation: Operation) -> Wanted:
+    """What an operation asks of the token service, before policy narrows it."""
+    auth = operation.auth
+    return Wanted(Target(audience=auth.audience, resource=auth.resource), auth.scopes, auth.max_lifetime)
+
+
+def check_actor(acting: ActingParty, operation: Operation) -> None:
+    """Whether an agent runner must, or must not, take part: a name that nobody vouches for counts as none.
+
+    Raises ``ActorUnfit``.
+    """
+    vouched = acting.assurance is not Assurance.SELF_ASSERTED
+    if operation.auth.actor == "required" and not vouched:
+        raise ActorUnfit(
+            "this call needs an agent runner that somebody vouches for",
+            detail=f"{acting.actor.sub} is {acting.assurance.value}",
+            hint="give the agent its own credentials, or have the issuer put `act` or `client_id` into the token",
+        )
+    if operation.auth.actor == "forbidden" and vouched:
+        raise ActorUnfit("this call is not for agents", detail=f"{acting.actor.sub} acts ({acting.evidence})")
+
+
+def check_held(principal: Principal, wanted: Wanted) -> None:
+    """A scope that the caller's token lacks would be refused by the token service: said here, with its name.
+
+    Raises ``ScopeInsufficient``.
+    """
+    missing = [scope for scope in wanted.scopes if scope not in principal.scopes]
+    if missing:
+        raise ScopeInsufficient(
+            f"the user's token lacks the scope {' '.join(missing)}",
+            scope=" ".join(wanted.scopes),
+            hint="have the user sign in again with this scope",
+        )
+
+
+def check_sign_in(principal: Principal, step_ups: tuple[StepUp, ...], now: float) -> None:
+    """Whether the user signed in as policy wants. Raises ``StepUpRequired`` or ``ScopeInsufficient``."""
+    unmet = [step_up for step_up in step_ups if not step_up.is_met(principal, now)]
+    if not unmet:
+        return
+    scopes = " ".join(dict.fromkeys(scope for each in unmet for scope in each.scopes))
+    acr_values = tuple(dict.fromkeys(value for each in unmet for value in each.acr_values))
+    max_age = min((each.max_age for each in unmet if each.max_age), default=0)
+    if acr_values or max_age:
+        raise StepUpRequired(
+            "policy wants the user to sign in again for this call",
+            acr_values=acr_values,
+            max_age=max_age,
+            scope=scopes,
+        )
+    raise ScopeInsufficient(f"policy wants the scope {scopes} in the user's token for this call", scope=scopes)
