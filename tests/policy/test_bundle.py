@@ -183,6 +183,15 @@ def test_a_flaw_in_the_tables_is_told_where_it_stands(directory: Path) -> None:
     assert "data.yaml:4:" in error.detail
 
 
+def test_a_flaw_in_the_tables_of_a_bundle_is_told_in_the_file_that_has_it(tmp_path: Path) -> None:
+    files = {
+        "remit_data/roles/data.json": '{\n\t"lead": {"orders": [7]}\n}',
+        "remit_data/data.yaml": "agents: {}\nroles: {}\n",
+    }
+    path = packed(tmp_path / "b.tar.gz", files)
+    assert refused(path).where.startswith(str(path / "remit_data/roles/data.json:2:"))
+
+
 @pytest.mark.parametrize("package", ["remit.standard", "remit.governed"])
 def test_the_products_own_packages_are_not_to_be_defined(directory: Path, package: str) -> None:
     (directory / "mine.rego").write_text(f"# mine\npackage {package}\n")

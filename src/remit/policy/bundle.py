@@ -27,6 +27,7 @@ from remit.policy.data import MAX_DATA_BYTES, DataFile, locate, merged
 from remit.policy.gate import DATA_ROOT
 from remit.policy.manifest import MANIFEST, Manifest, Place
 from remit.policy.signature import SIGNATURES, Signatures, SigningKey, sign, verify
+from remit.policy.tables import check_tables
 
 STANDARD: Final = "remit/standard.rego"
 AUTHZ: Final = "remit/authz.rego"
@@ -275,8 +276,6 @@ def _adapted(found: _Found, own: Mapping[str, str], packages: Mapping[Place, str
 
 
 def _check_tables(found: _Found, data: Mapping[str, Any]) -> None:
-    from remit.policy.tables import check_tables  # noqa: PLC0415  few policies have tables
-
     problems = check_tables(data)
     if problems:
         told = [(locate(found.data, (DATA_ROOT, *problem.path)), problem) for problem in problems[:_MAX_DETAILS]]
