@@ -67,13 +67,17 @@ class Global:
     quiet: bool = False
 
 
-def settings_of(context: typer.Context) -> Settings:
-    """The settings a command runs with; standard error gets the logs from here on."""
+def settings_of(context: typer.Context, *, needed: bool = True) -> Settings:
+    """The settings a command runs with; standard error gets the logs from here on.
+
+    Where they are not ``needed``, nothing is said of a file that is missing.
+    """
     from remit.logs import configure
     from remit.settings import load_settings
 
     chosen: Global = context.obj
-    say_where_settings_are_missing(chosen)
+    if needed:
+        say_where_settings_are_missing(chosen)
     settings = load_settings(chosen.config)
     level = "debug" if chosen.verbose else "error" if chosen.quiet else settings.log.level
     configure(level, settings.log.format)

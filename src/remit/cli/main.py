@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from remit.cli import approvals, audit, call, chain, check, config, demo, init, keys, revoke, serve, token
+from remit.cli import approvals, audit, call, chain, check, config, demo, init, keys, policy, revoke, serve, token
 from remit.cli.common import Exit, Global, exit_code
 from remit.errors import RemitError
 
@@ -28,6 +28,7 @@ app.command("chain")(chain.chain)
 app.add_typer(token.app, name="token")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
+app.add_typer(policy.app, name="policy")
 app.add_typer(keys.app, name="keys")
 app.add_typer(revoke.app, name="revoke")
 app.add_typer(config.app, name="config")

@@ -58,7 +58,7 @@ class TestResult:
 
 @dataclass(frozen=True, slots=True)
 class TestReport:
-    """All tests, in the order of their files. ``coverage`` where it was asked for."""
+    """All tests, in the order of their files. ``coverage`` where it was asked for, of the author's own modules."""
 
     __test__: ClassVar = False
 
@@ -103,7 +103,8 @@ def run_tests(bundle: Bundle, *, coverage: bool = False, pattern: str = "") -> T
     engine.set_enable_coverage(coverage)
     run = _Run(engine, coverage=coverage)
     results = tuple(run.result(test) for test in tests if wanted.search(f"data.{test.package}.{test.name}"))
-    return TestReport(results, Coverage.of(run.reports, bundle.modules) if coverage else None)
+    own = [name for name in bundle.modules if not name.startswith("remit/")]
+    return TestReport(results, Coverage.of(run.reports, own) if coverage else None)
 
 
 def count_tests(bundle: Bundle) -> int:
