@@ -69,7 +69,7 @@ class Child(asyncio.SubprocessProtocol):
                 hint="look for a rule that does not end, or for data that is searched from end to end",
             ) from error
         self._frames = Frames(MAX_ANSWER)
-        return _done(reply, self._over)
+        return _done(b"" if self._over else reply, self._over)
 
     def send(self, data: bytes) -> None:
         """Frames. Nothing where it is over."""

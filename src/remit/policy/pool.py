@@ -9,108 +9,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 import structlog
 
 from remit.errors import PolicyInvalid
+from remit.policy.asking import Answer, Item, Job, Worker
 from remit.policy.child import COMMAND, Child
-from remit.policy.frames import ANSWERED, UNDECIDED, frame
 
 log = structlog.get_logger("remit")
-
-#: What came of a document: the policy's answer (JSON), or why there is none.
-Answer = bytes | str
 
 #: Loading a policy may take so long, in seconds.
 LOAD_SECONDS: Final = 10.0
 _MAX_WAITING: Final = 1000
 #: Documents given to a worker ahead of its answers.
 _AHEAD: Final = 4
+#: A wait of no account, in seconds: rather than wake another process, a worker is given one more.
+_SOON: Final = 0.0005
 #: A document waits for a worker as long as so many evaluations may take.
 _PATIENCE: Final = 10
 #: How often it is looked whether a deadline has passed, in deadlines.
 _LOOK: Final = 0.1
 _FIRST_PAUSE: Final = 0.1
 _MAX_PAUSE: Final = 30.0
-_MAX_NUMBER: Final = 2**32 - 1
-_MAX_TEXT: Final = 300
 _CLOSED: Final = "the policy engine is closed"
 _NONE: Final = "no policy worker can be started"
 _SATURATED: Final = f"{_MAX_WAITING} decisions are waiting already"
-
-
-class _Job:
-    """Documents that somebody waits for together. Nobody does any more where ``answered`` is done early."""
-
-    __slots__ = ("_left", "answered", "answers", "bodies", "since")
-
-    def __init__(self, bodies: Sequence[bytes], loop: asyncio.AbstractEventLoop) -> None:
-        self.bodies = bodies
-        self.answers: list[Answer] = [""] * len(bodies)
-        self.answered: asyncio.Future[None] = loop.create_future()
-        self.since = loop.time()
-        self._left = len(bodies)
-
-    def answer(self, index: int, answer: Answer) -> None:
-        self.answers[index] = answer
-        self._left -= 1
-        if not self._left and not self.answered.done():
-            self.answered.set_result(None)
-
-
-#: One document of a job.
-_Item = tuple[_Job, int]
-
-
-class _Worker:
-    """A child with the items it was given, the one it is at first. ``since``: when it began with that one."""
-
-    def __init__(self, free: Callable[[], None], lost: Callable[[_Worker, str], None]) -> None:
-        self.child: Child
-        self.items: deque[_Item] = deque()
-        self.since = 0.0
-        self.overdue: _Item | None = None
-        self._free = free
-        self._lost = lost
-        self._loop = asyncio.get_running_loop()
-        self._given = 0
-        self._answered = 0
-        self._unsent: list[bytes] = []
-
-    def give(self, item: _Item) -> None:
-        """To be sent by ``flush``."""
-        if not self.items:
-            self.since = self._loop.time()
-        self._given = self._given % _MAX_NUMBER + 1
-        self.items.append(item)
-        job, index = item
-        self._unsent.append(frame(self._given, job.bodies[index]))
-
-    def flush(self) -> None:
-        """All that was given, in one write."""
-        if self._unsent:
-            self.child.send(b"".join(self._unsent))
-            self._unsent.clear()
-
-    def heard(self, frames: list[tuple[int, bytes]]) -> None:
-        """Answers, each of which must be the one to the first item."""
-        for number, body in frames:
-            due = self._answered % _MAX_NUMBER + 1
-            if not self.items or number != due or body[:1] not in (ANSWERED, UNDECIDED):
-                self.child.kill()
-                self.lost("it sent what is no answer")
-                return
-            self._answered = number
-            job, index = self.items.popleft()
-            self.since = self._loop.time()
-            job.answer(index, body[1:] if body.startswith(ANSWERED) else body[1:_MAX_TEXT].decode(errors="replace"))
-        self._free()
-
-    def lost(self, why: str) -> None:
-        """Nothing more will be heard of it."""
-        self._lost(self, f"the policy worker failed: {why}")
 
 
 class Pool:
@@ -128,9 +54,9 @@ class Pool:
         self._log = log.bind(revision=revision)
         self._command = command
         self._loop = asyncio.get_running_loop()
-        self._live: list[_Worker] = []  # those that decide, then the spare
+        self._live: list[Worker] = []  # those that decide, then the spare
         self._children: list[Child] = []  # all that have not ended
-        self._waiting: deque[_Item] = deque()
+        self._waiting: deque[Item] = deque()
         self._short = asyncio.Event()
         self._pause = 0.0
         self._look_timer: asyncio.TimerHandle | None = None
@@ -155,7 +81,7 @@ class Pool:
         problem = self._cannot_take(len(bodies))
         if problem or not bodies:
             return [problem] * len(bodies)
-        job = _Job(bodies, self._loop)
+        job = Job(bodies, self._loop)
         self._waiting.extend((job, index) for index in range(len(bodies)))
         self._hand_out()
         self._watch()
@@ -196,9 +122,16 @@ class Pool:
         while self._waiting and (free := [worker for worker in deciding if len(worker.items) < _AHEAD]):
             item = self._waiting.popleft()
             if not item[0].answered.done():
-                min(free, key=lambda worker: len(worker.items)).give(item)
+                self._best(free).give(item)
         for worker in deciding:
             worker.flush()
+
+    def _best(self, free: Sequence[Worker]) -> Worker:
+        """The first that begins soon, else the one that begins first."""
+        now = self._loop.time()
+        waits = [(worker.wait(now), worker) for worker in free]
+        soon = (worker for wait, worker in waits if wait <= _SOON)
+        return next(soon, None) or min(waits, key=itemgetter(0))[1]
 
     def _turn_away(self, why: str) -> None:
         while self._waiting:
@@ -223,7 +156,7 @@ class Pool:
             job.answer(index, f"no policy worker was free within {patience:g} s")
         self._watch()
 
-    def _look_at(self, worker: _Worker, now: float) -> None:
+    def _look_at(self, worker: Worker, now: float) -> None:
         """Twice before it is ended: where this process was busy, the answer may lie here unread."""
         item = worker.items[0] if worker.items and now - worker.since > self._deadline else None
         if item is not None and item is worker.overdue:
@@ -233,7 +166,7 @@ class Pool:
 
     # ── workers come and go ──────────────────────────────────────────────────────────────
 
-    def _replace(self, worker: _Worker, why: str) -> None:
+    def _replace(self, worker: Worker, why: str) -> None:
         """The item it was at goes without an answer, the others go to another worker: the spare is one now."""
         if worker not in self._live:
             return
@@ -270,8 +203,8 @@ class Pool:
                 self._short.clear()
             self._hand_out()
 
-    async def _loaded(self) -> tuple[_Worker, Any]:
-        worker = _Worker(self._answered, self._replace)
+    async def _loaded(self) -> tuple[Worker, Any]:
+        worker = Worker(self._answered, self._replace)
         try:
             worker.child = await Child.start(worker.heard, worker.lost, self._command)
         except OSError as error:
