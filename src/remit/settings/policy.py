@@ -40,7 +40,7 @@ class VerificationKeySettings(Section):
 class SignatureSettings(Section):
     """Signed bundles (``.signatures.json``). ``required``: an unsigned one is refused, and so is a folder.
 
-    ``keys`` by their id; ``scope`` is what the signature must say, where it is not empty.
+    ``keys`` by their id; ``scope`` is what the signature must say, where empty nothing.
     """
 
     required: bool = False
