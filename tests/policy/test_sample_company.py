@@ -1,23 +1,41 @@
 from __future__ import annotations
 
+import dataclasses
+import re
 from typing import Any
 
 import pytest
 
 from remit.policy.bundle import load_policy
 from remit.policy.decision import Deny, Permit
-from remit.policy.input import Phase
+from remit.policy.input import ApprovalState, Phase
 from remit.policy.rego import RegoEngine
+from remit.policy.testing import run_tests
 from remit.principal import ActingParty, Actor, Assurance, DelegationChain
 from support.clock import FakeClock
-from support.policy import RUNNER, SAMPLE, decide, person, question
+from support.policy import RUNNER, SAMPLE, decide, exchange, person, question, tool
 
-ENGINE = RegoEngine(load_policy(SAMPLE), FakeClock())
+POLICY = load_policy(SAMPLE)
+ENGINE = RegoEngine(POLICY, FakeClock())
+SMALL = {"id": "O77", "amount": 1250}
+
+
+def demands(name: str, **changes: Any) -> dict[str, Any]:
+    """What a permit demands: type and properties."""
+    decision = decide(ENGINE, question(name, **{"arguments": SMALL, **changes}))
+    assert isinstance(decision, Permit)
+    return {each.type: each.properties for each in decision.obligations}
+
+
+def test_the_tests_beside_it_pass() -> None:
+    report = run_tests(POLICY)
+    assert report.results
+    assert {result.outcome for result in report.results} == {"passed"}
 
 
 def codes(name: str = "get_orders", **changes: Any) -> list[str]:
-    """The reasons against a call; empty for a permit."""
-    decision = decide(ENGINE, question(name, **changes))
+    """The reasons against a call, of a small amount where nothing else is said; empty for a permit."""
+    decision = decide(ENGINE, question(name, **{"arguments": SMALL, **changes}))
     assert decision.allow is (not decision.reasons)
     return [reason.code for reason in decision.reasons]
 
@@ -64,7 +82,9 @@ def test_an_amount_up_to_the_limit_needs_no_further_scope(amount: float) -> None
     assert codes("refund_orders", arguments={"id": "O77", "amount": amount}) == []
 
 
-@pytest.mark.parametrize("amount", [50_001, 60_000, 50_000.5, 2**53 - 1, "60000", "1", None, [], {"value": 1}, True])
+@pytest.mark.parametrize(
+    "amount", [50_001, 60_000, 50_000.5, 2**53 - 1, -1, "60000", "1", None, [], {"value": 1}, True]
+)
 def test_an_amount_over_the_limit_or_none_that_can_be_compared_needs_the_scope(amount: Any) -> None:
     arguments = {"id": "O77", "amount": amount}
     assert codes("refund_orders", arguments=arguments) == ["amount_needs_scope"]
@@ -106,12 +126,43 @@ def test_lists_show_what_the_role_may_use_whoever_the_agent_is() -> None:
     assert codes("get_orders", principal=person("intern"), **listing) == []
 
 
+def test_a_refund_without_an_amount_could_be_any_amount() -> None:
+    assert codes("refund_orders", arguments={"id": "O77"}) == ["amount_needs_scope"]
+
+
 def test_the_token_of_a_destructive_tool_lives_a_minute() -> None:
-    refund, read = decide(ENGINE, question("refund_orders")), decide(ENGINE, question("get_orders"))
-    assert isinstance(refund, Permit)
-    assert [(each.type, each.properties) for each in refund.obligations] == [("limit_lifetime", {"seconds": 60})]
-    assert isinstance(read, Permit)
-    assert read.obligations == ()
+    assert demands("refund_orders") == {"limit_lifetime": {"seconds": 60}}
+    assert demands("get_orders") == {}
+
+
+@pytest.mark.parametrize(("amount", "asked"), [(10_000, False), (10_001, True), (50_000, True)])
+def test_the_user_agrees_to_larger_refunds(amount: int, asked: bool) -> None:
+    wanted = demands("refund_orders", arguments={"id": "O77", "amount": amount})
+    assert wanted.get("require_approval") == ({"approvers": ["user"], "expires_in": 300} if asked else None)
+
+
+def test_what_the_user_agreed_to_is_not_asked_again() -> None:
+    call = {"arguments": {"id": "O77", "amount": 20_000}}
+    assert "require_approval" not in demands("refund_orders", approval=ApprovalState("approved", "1", "alice"), **call)
+    assert "require_approval" in demands("refund_orders", approval=ApprovalState("approved", "1", "bob"), **call)
+    assert "require_approval" in demands("refund_orders", approval=ApprovalState("pending", "1"), **call)
+
+
+def test_interns_do_not_see_the_address_of_a_customer() -> None:
+    order = dataclasses.replace(tool("get_orders"), facts={"dataClass": "pii"})
+    result: dict[str, Any] = {"tool": order, "phase": Phase.RESULT}
+    hidden = {"redact_result": {"pointers": ["/customer/email"], "mode": "mask"}}
+    assert demands("get_orders", principal=person("intern"), **result) == hidden
+    assert demands("get_orders", **result) == {}
+    assert demands("get_orders", principal=person("intern"), tool=order) == {}
+
+
+@pytest.mark.parametrize("target", ["orders-service", "payments-service", "orchestrator-api"])
+def test_services_that_call_services_may_have_tokens(target: str) -> None:
+    service = ActingParty(Actor("orders-service"), Assurance.AUTHENTICATED, "workload")
+    chain = DelegationChain((Actor("api-gateway"), Actor("client-frontend")))
+    asked = exchange(target, principal=person(roles=(), chain=chain), acting=service)
+    assert decide(ENGINE, asked).allow
 
 
 def test_the_reasons_tell_an_agent_what_would_help_and_quote_no_argument() -> None:
@@ -119,5 +170,5 @@ def test_the_reasons_tell_an_agent_what_would_help_and_quote_no_argument() -> No
     (reason,) = refused.reasons
     assert "refunds:large" in reason.message
     assert "61234" not in reason.message
-    assert refused.rule == "authz.rego: sample-company/1 amount_needs_scope"
+    assert re.fullmatch(r"standard/1 amount_needs_scope \(remit/standard\.rego:\d+\)", refused.rule)
     assert RUNNER.actor.sub not in reason.message

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from remit.catalog.compile import compile_text
-from remit.catalog.tool import Tool
+from remit.catalog.tool import Tool, ToolAuth
 from remit.policy.bundle import Bundle
 from remit.policy.decision import Decision
-from remit.policy.input import Phase, Question
+from remit.policy.input import ExchangeTarget, Phase, Question
+from remit.policy.obligations import OF_AN_EXCHANGE
 from remit.policy.rego import RegoEngine
 from remit.principal import ActingParty, Actor, Assurance, Principal
 from support.clock import FakeClock
 
 NOW = 1_800_000_000
 SAMPLE = Path(__file__).parents[2] / "src" / "remit" / "demo" / "policy"
+LIBRARY = SAMPLE.parents[1] / "policy" / "library"
 RUNNER = ActingParty(Actor("agent-runner", "https://sts.example"), Assurance.AUTHENTICATED, "actor_token")
 
 _TOOLS = """
@@ -83,10 +85,24 @@ def question(name: str = "get_orders", **changes: Any) -> Question:
 _KEPT: list[RegoEngine] = []
 
 
+def exchange(audience: str = "orders-api", **changes: Any) -> Question:
+    """A sound question about a token for ``audience``: alice's agent runner asks for it."""
+    target = ExchangeTarget(ToolAuth("token-exchange", audience, "", ("orders:read",), "optional", 120))
+    values: dict[str, Any] = {"phase": Phase.TOKEN_EXCHANGE, "tool": target, "arguments": {}}
+    return question(**{**values, "supported": OF_AN_EXCHANGE, **changes})
+
+
 def engine(source: str, data: dict[str, Any] | None = None) -> RegoEngine:
     """An engine for one module, ``authz.rego``."""
     _KEPT.append(RegoEngine(Bundle.of({"authz.rego": source}, data), FakeClock()))
     return _KEPT[-1]
+
+
+def standard(tables: dict[str, Any], rules: str = "") -> RegoEngine:
+    """An engine for the standard policy with these tables, and with own rules of ``package remit.rules``."""
+    modules = {f"remit/{name}": (LIBRARY / name).read_text("utf-8") for name in ("standard.rego", "authz.rego")}
+    own = {"rules.rego": f"package remit.rules\nimport rego.v1\n{rules}"} if rules else {}
+    return RegoEngine(Bundle.of({**modules, **own}, tables), FakeClock())
 
 
 def answering(term: str) -> RegoEngine:
