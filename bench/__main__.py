@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 from yarl import URL
 
-from bench import startup, steps
+from bench import decisions, startup, steps
 from bench.child import Child
 from bench.figures import Memory, Rate, Ratio, Results, Served, Soak
 from bench.load import HANDSHAKE, MODERN, Shot, Volley, fire, fire_times, session, tool_call
@@ -46,10 +46,11 @@ class Effort:
     seconds: float
     steps: int
     starts: int
+    cuts: int
 
 
-_FULL: Final = Effort(rounds=20, seconds=0.5, steps=1000, starts=5)
-_QUICK: Final = Effort(rounds=3, seconds=0.4, steps=150, starts=1)
+_FULL: Final = Effort(rounds=20, seconds=0.5, steps=1000, starts=5, cuts=20)
+_QUICK: Final = Effort(rounds=3, seconds=0.4, steps=150, starts=1, cuts=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,10 @@ async def measure(folder: Path, effort: Effort, soak: int) -> Results:
             results.rates = await _measure_exchange(app, remit, effort)
         if soak:
             results.soak = await _soak(_lanes(bare, remit)[1], soak)
+    results.decided = await decisions.measure_decisions(folder, effort.rounds, effort.seconds)
+    results.longest_wait = await decisions.longest_wait(effort.cuts)
+    if soak:
+        results.decision_soak = await decisions.soak(soak)
     results.help_seconds = startup.help_seconds(effort.starts)
     results.ready_seconds = startup.ready_seconds(folder / "large", effort.starts)
     return results
@@ -162,7 +167,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="remit beside the bare MCP SDK, in one run")
     parser.add_argument("--quick", action="store_true", help="about 20 seconds; the figures are rougher")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
-    parser.add_argument("--soak", type=int, default=0, metavar="N", help="make N more calls and watch the memory")
+    parser.add_argument(
+        "--soak", type=int, default=0, metavar="N", help="make N more calls, and N decisions, and watch the memory"
+    )
     options = parser.parse_args()
     logs.configure("error")
     with tempfile.TemporaryDirectory(prefix="remit-bench-") as folder:

@@ -129,6 +129,40 @@ class Soak:
         return self.memory[-1] - self.memory[len(self.memory) // 4]
 
 
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """One round of decisions, in seconds: how long it was, and how long each took."""
+
+    elapsed: float
+    latencies: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Decisions by one engine, as the median round has them. Latencies in milliseconds."""
+
+    engine: str
+    policy: str
+    callers: int
+    decisions: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+    @classmethod
+    def of(cls, engine: str, policy: str, callers: int, laps: Sequence[Lap]) -> Decided:
+        """From all rounds."""
+        return cls(
+            engine=engine,
+            policy=policy,
+            callers=callers,
+            decisions=sum(len(lap.latencies) for lap in laps),
+            per_second=median(len(lap.latencies) / lap.elapsed for lap in laps),
+            p50_ms=median(median(lap.latencies) for lap in laps) * 1e3,
+            p99_ms=median(quantiles(lap.latencies, n=100)[98] for lap in laps) * 1e3,
+        )
+
+
 @dataclass(slots=True)
 class Results:
     """Everything measured in one run."""
@@ -138,20 +172,40 @@ class Results:
     memory: list[Memory] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     rates: list[Rate] = field(default_factory=list)
+    decided: list[Decided] = field(default_factory=list)
+    longest_wait: float = 0.0
     help_seconds: float = 0.0
     ready_seconds: float = 0.0
     soak: Soak | None = None
+    decision_soak: Soak | None = None
 
     def targets(self) -> list[Target]:
         """What must be reached, beside what was."""
         targets = [
             *map(_target, self.ratios),
+            *self._decision_targets(),
             Target("remit serve ready, 1,000 tools", self.ready_seconds, 2.0, "s"),
             Target("remit --help", self.help_seconds, 0.4, "s"),
         ]
         if self.soak:
             targets.append(Target(f"memory growth over {self.soak.calls:,} calls", self.soak.growth, 4.0, "MiB"))
+        if self.decision_soak:
+            soak = self.decision_soak
+            targets.append(Target(f"memory growth over {soak.calls:,} decisions", soak.growth, 5.0, "MiB"))
         return targets
+
+    def _decision_targets(self) -> list[Target]:
+        """Those of the embedded engine, which is measured first; the last policy is the one with the large table."""
+        if not self.decided:
+            return []
+        small, *_ = embedded = [each for each in self.decided if each.engine == self.decided[0].engine]
+        ratio = embedded[-1].p50_ms / small.p50_ms
+        return [
+            Target(f"median of a decision, {small.callers} callers", small.p50_ms, 0.35, "ms"),
+            Target(f"p99 of a decision, {small.callers} callers", small.p99_ms, 1.0, "ms"),
+            Target(f"median with {embedded[-1].policy}", ratio, 2.0, "x"),
+            Target("longest wait beside a policy without end", self.longest_wait * 1e3, 300, "ms"),
+        ]
 
     def document(self) -> dict[str, Any]:
         """For programs."""

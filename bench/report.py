@@ -27,9 +27,11 @@ def console() -> Console:
 
 
 def _tables(results: Results) -> list[Table]:
-    tables = [_served(results), _memory(results), _steps(results), _rates(results)]
+    tables = [_served(results), _memory(results), _steps(results), _rates(results), _decided(results)]
     if results.soak:
-        tables.append(_soak(results.soak))
+        tables.append(_soak("Soak", "calls", results.soak))
+    if results.decision_soak:
+        tables.append(_soak("Soak of the policy engine and its processes", "decisions", results.decision_soak))
     return [*tables, _targets(results)]
 
 
@@ -71,8 +73,16 @@ def _rates(results: Results) -> Table:
     return table
 
 
-def _soak(soak: Soak) -> Table:
-    table = _table("Soak", "calls", "resident memory, MiB")
+def _decided(results: Results) -> Table:
+    table = _table("Decisions of policy", "engine", "policy", "callers", "decisions/s", "p50 ms", "p99 ms")
+    for each in results.decided:
+        figures = (f"{each.per_second:,.0f}", f"{each.p50_ms:.3f}", f"{each.p99_ms:.3f}")
+        table.add_row(each.engine, each.policy, str(each.callers), *figures)
+    return table
+
+
+def _soak(title: str, what: str, soak: Soak) -> Table:
+    table = _table(title, what, "resident memory, MiB")
     for number, memory in enumerate(soak.memory):
         table.add_row(f"{soak.calls * number // (len(soak.memory) - 1):,}", f"{memory:.1f}")
     return table

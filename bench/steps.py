@@ -14,12 +14,13 @@ from bench.figures import Rate, Step
 from bench.server import USER
 from remit.app.development import mint_for
 from remit.app.wiring import App
-from remit.bridge import Parts, ToolCall
+from remit.bridge import Parts
+from remit.call import NOBODY, ToolCall
 from remit.credential import UnverifiedToken
 from remit.downstream.request import CallContext, build_request
 from remit.downstream.result import shape
 from remit.exchange.messages import Target, Wanted
-from remit.policy.input import Phase, Question
+from remit.permission.panel import Asked
 from remit.principal import ActingParty, Caller
 
 _DOOR: Final = "bench"
@@ -85,16 +86,14 @@ async def _one_call(parts: Parts, token: UnverifiedToken, watch: Stopwatch) -> N
     with watch.lap("find the tool, validate the arguments"):
         tool = parts.tools.catalog.tools[_TOOL]
         tool.validate(_ARGUMENTS)
-    with watch.lap("decide"):
-        now = parts.clock.now()
-        question = Question(Phase.TOOL_CALL, caller.principal, acting, tool, now, _ARGUMENTS, _DOOR)
-        decision = (await parts.policy.decide(question.document())).require_permit()
-    auth = tool.auth
-    wanted = Wanted(Target(auth.audience, auth.resource), auth.scopes, auth.max_lifetime)
+    record.identified(caller.principal, acting)
+    record.found(tool)
+    asked = Asked(ToolCall(_DOOR, token, _TOOL, _ARGUMENTS), caller, acting, tool)
+    with watch.lap("decide about the call"):
+        permission = await parts.permissions.permit(asked, record, NOBODY)
+        await parts.permissions.settle(asked, permission, record)
+    wanted = permission.wanted
     with watch.lap("record the intent, durably"):
-        record.identified(caller.principal, acting)
-        record.found(tool)
-        record.decided(decision)
         await record.intend(wanted)
     with watch.lap("exchange, in process, and check the answer"):
         issued = await parts.exchange.delegated_token(caller, acting, wanted)
@@ -105,6 +104,8 @@ async def _one_call(parts: Parts, token: UnverifiedToken, watch: Stopwatch) -> N
         response = await parts.apis.send(request, issued.credential, tool, call_id=record.id)
     with watch.lap("shape the answer"):
         result = shape(tool, response)
+    with watch.lap("decide about the answer"):
+        result = await parts.permissions.release(permission, tool, response.status, result, record)
     with watch.lap("record the outcome, durably"):
         record.called(request, response)
         record.answered(result)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from bench.figures import Memory, Rate, Ratio, Results, Served, Soak, Step
+from bench.figures import Decided, Lap, Memory, Rate, Ratio, Results, Served, Soak, Step
 from bench.load import HANDSHAKE, MODERN, Shot, Volley, WrongAnswer, tool_call
 from bench.report import print_report
 from rich.console import Console
@@ -14,7 +14,7 @@ def volley(*, clients: int = 1, calls: int = 10, latency: float = 0.001, cpu_eac
     return Volley(clients, calls * latency / clients, calls * cpu_each, [latency] * calls)
 
 
-def results(*, cpu: float = 2.0, latency: float = 2.0, soak: Soak | None = None) -> Results:
+def results(*, cpu: float = 2.0, latency: float = 2.0, decision: float = 0.0003, soak: Soak | None = None) -> Results:
     bare = {clients: [volley(clients=clients)] * 3 for clients in (1, 16)}
     remit = {
         clients: [volley(clients=clients, latency=0.001 * latency, cpu_each=0.0005 * cpu)] * 3 for clients in (1, 16)
@@ -29,6 +29,15 @@ def results(*, cpu: float = 2.0, latency: float = 2.0, soak: Soak | None = None)
         memory=[Memory("remit", 100, 101)],
         steps=[Step.of("decide", [(0.0001, 0.0001)])],
         rates=[Rate("exchange", 1000, 900)],
+        decided=[
+            Decided.of(engine, policy, 4, [Lap(0.1, [latency] * 100)] * 3)
+            for engine, policy, latency in (
+                ("embedded", "small", decision),
+                ("server", "small", 0.1),
+                ("embedded", "large", 0.0005),
+            )
+        ],
+        longest_wait=0.2,
         help_seconds=0.2,
         ready_seconds=1.5,
         soak=soak,
@@ -51,6 +60,13 @@ def test_a_ratio_is_of_rounds_that_met_the_same_moment() -> None:
 @pytest.mark.parametrize(("cpu", "latency", "missed"), [(2.4, 2.9, 0), (2.6, 2.9, 1), (2.6, 3.1, 2)])
 def test_cpu_and_latency_are_held_against_their_targets(cpu: float, latency: float, missed: int) -> None:
     targets = results(cpu=cpu, latency=latency).targets()
+    assert [target.reached for target in targets].count(False) == missed
+
+
+@pytest.mark.parametrize(("decision", "missed"), [(0.0003, 0), (0.0004, 1), (0.0011, 2), (0.0002, 1)])
+def test_decisions_of_the_embedded_engine_are_held_against_their_targets(decision: float, missed: int) -> None:
+    """The last one is twice as fast with the small table."""
+    targets = results(decision=decision).targets()
     assert [target.reached for target in targets].count(False) == missed
 
 
