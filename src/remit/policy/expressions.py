@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 from remit.policy.syntax import nodes, path
@@ -40,6 +41,12 @@ def references(tree: Any) -> Iterator[Reference]:
 def reference(expression: Mapping[str, Any]) -> Reference | None:
     """The reference that this expression is; ``None`` where it is something else."""
     return _unfolded(expression)[1]
+
+
+def written(head: Mapping[str, Any]) -> str:
+    """The name of a rule, ``result.allowed`` for ``result["allowed"]``; up to where it is computed."""
+    found = reference(head)
+    return ".".join(step or "" for step in takewhile(bool, found.steps)) if found else ""
 
 
 def resolved(found: Reference, named: Mapping[str, str]) -> tuple[str | None, ...]:

@@ -22,6 +22,8 @@ from remit.policy import gate
 from remit.policy.bundle import Bundle
 from remit.policy.coverage import Coverage
 from remit.policy.evaluator import parsed
+from remit.policy.expressions import written
+from remit.policy.reach import unreached
 from remit.policy.syntax import Module, heads, line_of, package_of, path
 
 Outcome = Literal["passed", "failed", "error", "skipped"]
@@ -97,25 +99,27 @@ def run_tests(bundle: Bundle, *, coverage: bool = False, pattern: str = "") -> T
     pattern that is none. A test that does not end ends nowhere: run this in a process that can be killed.
     """
     wanted = re.compile(pattern)
-    tests, modules = _tests_of(bundle)
+    tests, modules, policy = _tests_of(bundle)
     engine = parsed(modules, bundle.data)
     engine.set_gather_prints(True)
     engine.set_enable_coverage(coverage)
     run = _Run(engine, coverage=coverage)
     results = tuple(run.result(test) for test in tests if wanted.search(f"data.{test.package}.{test.name}"))
-    own = [name for name in bundle.modules if not name.startswith("remit/")]
-    return TestReport(results, Coverage.of(run.reports, own) if coverage else None)
+    if not coverage:
+        return TestReport(results)
+    own = [tree for tree in policy if not tree["source"]["file"].startswith("remit/")]
+    reports = [*run.reports, *(unreached(engine, tree) for tree in own)]
+    return TestReport(results, Coverage.of(reports, [tree["source"]["file"] for tree in own]))
 
 
 def count_tests(bundle: Bundle) -> int:
     """How many there are, those to be skipped included. Raises as ``run_tests`` does."""
-    tests, _ = _tests_of(bundle)
-    return len(tests)
+    return len(_tests_of(bundle)[0])
 
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """``rule`` is its name in the engine, where each is there once; empty: it cannot be run."""
+    """``rule`` is its name in the engine, where each is there once; empty: it is not run."""
 
     where: str
     package: str
@@ -175,8 +179,8 @@ def _said(error: BaseException) -> str:
 # ── finding the tests ────────────────────────────────────────────────────────────────────
 
 
-def _tests_of(bundle: Bundle) -> tuple[list[_Test], dict[str, str]]:
-    """The tests, and all modules in which each of them has a name of its own."""
+def _tests_of(bundle: Bundle) -> tuple[list[_Test], dict[str, str], list[Module]]:
+    """The tests, all modules in which each of them has a name of its own, and the trees of the policy's."""
     modules: dict[str, str] = {**bundle.modules, **bundle.tests}
     trees: list[Module] = json.loads(parsed(modules, {}).get_ast_as_json())
     policy = [tree for tree in trees if tree["source"]["file"] in bundle.modules]
@@ -192,7 +196,7 @@ def _tests_of(bundle: Bundle) -> tuple[list[_Test], dict[str, str]]:
             _Test(f"{tree['source']['file']}:{line}", package_of(tree), shown + suffix, rule)
             for (_, shown, line), (rule, suffix) in zip(found, taken, strict=True)
         ]
-    return tests, modules
+    return tests, modules, policy
 
 
 def _pass_gate(policy: Sequence[Module], tests: Sequence[Module]) -> None:
@@ -209,19 +213,9 @@ def _pass_gate(policy: Sequence[Module], tests: Sequence[Module]) -> None:
 def _heads_of_tests(tree: Module) -> Iterator[tuple[Mapping[str, Any], str, int]]:
     """The head of each test, its name, and its line."""
     for rule, (head, _) in zip(tree["ast"]["rules"], heads(tree), strict=True):
-        shown = path(head) or _beginning(head)
+        shown = written(head)
         if any(step.removeprefix("todo_").startswith("test_") for step in shown.split(".")):
             yield head, shown, line_of(rule)
-
-
-def _beginning(ref: Mapping[str, Any]) -> str:
-    """The name of a head up to its first bracket."""
-    while not (name := path(ref)):
-        (inner,) = ref.values()
-        if not isinstance(inner, Mapping) or "refr" not in inner:
-            return ""
-        ref = inner["refr"]
-    return name
 
 
 class _Names:
@@ -231,8 +225,9 @@ class _Names:
         self._seen = {f"{package_of(module)}.{path(head)}": 1 for module in policy for head, _ in heads(module)}
 
     def take(self, package: str, name: str) -> tuple[str, str]:
-        """The name to run it by, and what to add to the name that is shown. Both empty: it cannot be run."""
-        if not name or not name.rpartition(".")[2].removeprefix("todo_").startswith("test_"):
+        """The name to run it by, and what to add to the name that is shown. Both empty: it is not run."""
+        last = name.rpartition(".")[2]
+        if not last.startswith("test_"):
             return "", ""
         number = self._seen.get(f"{package}.{name}", 0)
         self._seen[f"{package}.{name}"] = number + 1
