@@ -92,7 +92,7 @@ def test_wrong_usage_exits_with_2(remit: Terminal, arguments: tuple[str, ...]) -
 def test_init_writes_a_workspace_that_checks_as_it_stands(remit: Terminal) -> None:
     done = remit("init", "shop", "--json")
     assert done.code == 0
-    files = {"remit.yaml", "tools/orders.yaml", "tools/payments.yaml", "policy/authz.rego", "policy/data.json"}
+    files = {"remit.yaml", "tools/orders.yaml", "tools/payments.yaml", "policy/data.yaml", "policy/sample_test.rego"}
     assert files <= set(done.document["files"])
     assert all((remit.cwd / "shop" / file).is_file() for file in done.document["files"])
     secrets = list((remit.cwd / "shop" / ".remit" / "secrets").iterdir())
@@ -149,8 +149,9 @@ def break_everything(workspace: Path) -> None:
         encoding="utf-8",
     )
     (workspace / "tools" / "payments.yaml").write_text("version: 1\nname: [\n", encoding="utf-8")
-    rego = (workspace / "policy" / "authz.rego").read_text(encoding="utf-8")
-    (workspace / "policy" / "authz.rego").write_text(rego.replace("decision := {", "decision := ("), encoding="utf-8")
+    (workspace / "policy" / "rules.rego").write_text(
+        "package remit.rules\nimport rego.v1\ndeny := (\n", encoding="utf-8"
+    )
 
 
 def test_check_lists_all_that_is_wrong_at_once_and_where(remit: Terminal, workspace: Path) -> None:
@@ -165,7 +166,7 @@ def test_check_lists_all_that_is_wrong_at_once_and_where(remit: Terminal, worksp
         "orders.yaml": "timeout",
         "orders.yaml:": "metod",
         "payments.yaml": "",
-        "authz.rego": "policy",
+        "rules.rego": "policy",
     }.items():
         assert any(file.rstrip(":") in where and words in message for where, message in found), (file, words, found)
     for where, _ in found:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from support.company import DOORS, Api, Company, Document, company_in_thread
 from support.mcp_door import ERAS, call_message
+from support.policy import allow_api
 
 pytestmark = pytest.mark.anyio
 eras = pytest.mark.parametrize("era", ERAS)
@@ -80,10 +81,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
 
     def change(document: Document) -> None:
         document["sts"]["users"]["alice"]["scopes"].append("slow:use")
-        file = folder / "policy" / "data.json"
-        data = json.loads(file.read_text(encoding="utf-8"))
-        data["roles"]["support-lead"].append({"server": "slow", "effects": ["read", "write"]})
-        file.write_text(json.dumps(data), encoding="utf-8")
+        allow_api(folder, "slow")
 
     with company_in_thread(folder, change, {"slow": Api(SLOW.app, TOOLS)}) as running:
         yield running

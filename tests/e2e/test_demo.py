@@ -177,6 +177,7 @@ def test_a_step_that_is_not_as_it_should_be_ends_it_with_1(tmp_path: Path) -> No
         settings = settings.replace(f":{old}", f":{port if number == 0 else free_port()}")
     (folder / "remit.yaml").write_text(settings, encoding="utf-8")
     policy = 'package remit.authz\nimport rego.v1\ndecision := {"allow": false}\n'
+    (folder / "policy" / "sample_test.rego").unlink()
     (folder / "policy" / "authz.rego").write_text(policy, encoding="utf-8")
     done = remit("demo", "--once", "--json", "--dir", folder, cwd=tmp_path)
     assert done.returncode == 1

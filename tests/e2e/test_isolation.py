@@ -25,6 +25,7 @@ from remit.resource import BearerMiddleware, ResourceServer, delegation_of
 from remit.web import http_client
 from support.company import Api, Company, Document, audit_id_of, company
 from support.mcp_door import ERAS
+from support.policy import allow_api
 
 pytestmark = pytest.mark.anyio
 
@@ -106,10 +107,7 @@ def with_users(document: Document) -> None:
 
 
 def permit_echo(folder: Path) -> None:
-    file = folder / "policy" / "data.json"
-    data = json.loads(file.read_text(encoding="utf-8"))
-    data["roles"]["support-lead"].append({"server": "echo", "effects": ["read", "write"]})
-    file.write_text(json.dumps(data), encoding="utf-8")
+    allow_api(folder, "echo")
 
 
 def word_of(user: str, number: int) -> str:

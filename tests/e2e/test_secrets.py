@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from starlette.routing import Route
 from support.command import remit, remit_process, wait_until_served
 from support.company import Workspace, add_api, edit_settings, make_workspace
 from support.mcp_door import ERAS, call_message
+from support.policy import allow_api
 from support.servers import Listener, serving
 
 TOOLS = """
@@ -103,10 +103,7 @@ def prepare(folder: Path, listener: Listener, vault_url: str) -> Workspace:
         document["sts"]["users"]["alice"]["scopes"] += ["vault:use", "vault:write"]
 
     edit_settings(workspace.config, change)
-    file = folder / "policy" / "data.json"
-    data = json.loads(file.read_text(encoding="utf-8"))
-    data["roles"]["support-lead"].append({"server": "vault", "effects": ["read", "write"]})
-    file.write_text(json.dumps(data), encoding="utf-8")
+    allow_api(folder, "vault")
     return workspace
 
 

@@ -14,6 +14,7 @@ from remit.tokens.jwks import LiveKeys
 from remit.tokens.verifier import TrustedIssuer
 from support.company import Document
 from support.gateway import Scripted, gateway, values
+from support.policy import edit_tables
 
 pytestmark = pytest.mark.anyio
 
@@ -60,8 +61,8 @@ async def test_a_delegated_token_keeps_its_chain_as_history(tmp_path: Path) -> N
             "secret": {"file": ".remit/secrets/orders-api"},
             "targets": [{"audience": f"http://{document['listen']}/gateway", "scopes": ["orders:read"]}],
         }
-        with (tmp_path / "policy" / "authz.rego").open("a", encoding="utf-8") as rego:
-            rego.write('\ngranted if input.chain[1].id == "frontend"\n')  # an exchanged token says no roles
+        # An exchanged token says no roles.
+        edit_tables(tmp_path, lambda tables: tables.update(users={"alice": {"may": {"orders": ["read"]}}}))
 
     async with gateway(tmp_path, change=add_frontend) as gate:
         users_token = gate.token("alice", audience="frontend")
@@ -273,11 +274,12 @@ async def test_nothing_is_passed_on_when_the_trail_cannot_be_written(tmp_path: P
 
 async def test_a_rule_of_policy_can_look_at_method_and_path(tmp_path: Path) -> None:
     def only_open(gate_folder: Path) -> None:
-        with (gate_folder / "policy" / "authz.rego").open("a", encoding="utf-8") as rego:
-            rego.write('\ndenials contains reason("closed", "this order is closed") if {\n')
-            rego.write(
-                '\tinput.resource.type == "route"\n\tstartswith(input.resource.properties.path, "/orders/C")\n}\n'
-            )
+        (gate_folder / "policy" / "closed.rego").write_text(
+            "package remit.rules\nimport rego.v1\n"
+            'deny contains {"code": "closed", "message": "this order is closed", "audience": "user"} if {\n'
+            '\tinput.resource.type == "route"\n\tstartswith(input.resource.properties.path, "/orders/C")\n}\n',
+            "utf-8",
+        )
 
     def change(_document: Document) -> None:
         only_open(tmp_path)

@@ -174,11 +174,14 @@ def test_a_large_batch_lets_other_work_go_on() -> None:
 
 def test_callers_that_alternate_are_never_mixed_up() -> None:
     sample = RegoEngine(load_policy(SAMPLE), FakeClock())
+    small = {"id": "O77", "amount": 1}
 
     async def main() -> None:
         async def ask(role: str) -> None:
             for _ in range(50):
-                decision = await sample.decide(question("refund_orders", principal=person(role)).document())
+                decision = await sample.decide(
+                    question("refund_orders", principal=person(role), arguments=small).document()
+                )
                 assert decision.allow is (role == "support-lead")
                 await asyncio.sleep(0)
 

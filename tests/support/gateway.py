@@ -30,10 +30,19 @@ from remit.settings import load_settings
 from remit.sts.users import mint_subject_token
 from support.company import Document, edit_settings
 from support.issuer import claims_of
+from support.policy import allow_api, edit_tables
 from support.servers import Listener, serving
 
 #: Scopes of the routes' tokens, by route.
 SCOPES = {"orders": "orders:read", "payments": "payments:read", "hidden": "orders:read"}
+
+_HIDDEN = """\
+package remit.rules
+
+import rego.v1
+
+deny contains {"code": "hidden", "message": "", "audience": "admin"} if "hidden" in input.resource.properties.tags
+"""
 
 
 @dataclass
@@ -106,14 +115,9 @@ def make_workspace(
 ) -> Path:
     """A workspace whose gateway listens there and whose routes lead to ``upstream``; its settings file."""
     write_workspace(folder, ports=(listener.port, 1, 2))  # the sample company's own APIs are not called
-    policy = folder / "policy"
-    data = json.loads((policy / "data.json").read_text("utf-8"))
-    data["roles"]["support-lead"].append({"server": "hidden", "effects": ["read", "write"]})
-    data["agents"]["frontend"] = {}
-    (policy / "data.json").write_text(json.dumps(data), "utf-8")
-    with (policy / "authz.rego").open("a", encoding="utf-8") as rego:
-        rego.write('\ndenials contains {"code": "hidden", "message": "", "audience": "admin"} if {\n')
-        rego.write('\t"hidden" in input.resource.properties.tags\n}\n')
+    allow_api(folder, "hidden")
+    edit_tables(folder, lambda tables: tables["agents"].update(frontend={}))
+    (folder / "policy" / "rules.rego").write_text(_HIDDEN, "utf-8")
 
     def add_gateway(document: Document) -> None:
         document["gateway"] = {"routes": [_route(name, upstream) for name in SCOPES]}

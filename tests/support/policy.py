@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from remit.catalog.compile import compile_text
+from remit.catalog.document import read_document
 from remit.catalog.tool import Tool, ToolAuth
 from remit.policy.bundle import Bundle
 from remit.policy.decision import Decision
@@ -103,6 +106,19 @@ def standard(tables: dict[str, Any], rules: str = "") -> RegoEngine:
     modules = {f"remit/{name}": (LIBRARY / name).read_text("utf-8") for name in ("standard.rego", "authz.rego")}
     own = {"rules.rego": f"package remit.rules\nimport rego.v1\n{rules}"} if rules else {}
     return RegoEngine(Bundle.of({**modules, **own}, tables), FakeClock())
+
+
+def edit_tables(workspace: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the tables of the policy in a workspace."""
+    file = workspace / "policy" / "data.yaml"
+    tables = read_document(file.read_text("utf-8")).data
+    change(tables)
+    file.write_text(json.dumps(tables), "utf-8")  # JSON is YAML
+
+
+def allow_api(workspace: Path, name: str) -> None:
+    """Support leads may use one more API."""
+    edit_tables(workspace, lambda tables: tables["roles"]["support-lead"].update({name: ["read", "write"]}))
 
 
 def answering(term: str) -> RegoEngine:

@@ -92,9 +92,12 @@ async def proxied(folder: Path, style: str, configure: Configure) -> AsyncIterat
 
     def change(document: Document) -> None:
         (folder / "proxy-secret").write_text(SECRET, "ascii")
-        with (folder / "policy" / "authz.rego").open("a", encoding="utf-8") as rego:
-            rego.write('\ndenials contains reason("closed", "this order is closed") if {\n')
-            rego.write('\tstartswith(input.resource.properties.path, "/orders/C")\n}\n')
+        (folder / "policy" / "closed.rego").write_text(
+            "package remit.rules\nimport rego.v1\n"
+            'deny contains {"code": "closed", "message": "this order is closed", "audience": "user"} if {\n'
+            '\tstartswith(input.resource.properties.path, "/orders/C")\n}\n',
+            "utf-8",
+        )
         document["gateway"]["forward_auth"] = {
             "enabled": True,
             "style": style,
