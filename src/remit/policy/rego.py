@@ -17,9 +17,7 @@ from remit.clock import Clock
 from remit.policy.bundle import Bundle
 from remit.policy.decision import Basis, Decision, Places
 from remit.policy.embedded import TRIALS, Asked, check_trials
-from remit.policy.evaluator import Evaluator, Undecided, parsed
-
-__all__ = ["RegoEngine", "parsed"]
+from remit.policy.evaluator import Evaluator, Undecided
 
 #: After so many decisions in a row other work gets a turn.
 _TURN: Final = 16
