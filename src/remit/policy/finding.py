@@ -18,6 +18,13 @@ class Finding:
     message: str
     hint: str = ""
 
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """File, line and column, to sort by; 0 where ``where`` does not say."""
+        file, *numbers = self.where.split(",")[0].split(":")
+        line, column = [*(int(number) for number in numbers if number.isdigit()), 0, 0][:2]
+        return file, line, column
+
     def document(self) -> dict[str, str]:
         """As JSON."""
         return asdict(self)

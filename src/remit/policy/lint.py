@@ -43,12 +43,7 @@ def lint(modules: Sequence[Module]) -> list[Finding]:
     own = [module for module in modules if not module["source"]["file"].startswith("remit/")]
     found = [finding for module in own for check in _CHECKS for finding in check(module)]
     found += reasons_for_nobody(own, modules)
-    return sorted(set(found), key=_order)
-
-
-def _order(finding: Finding) -> tuple[str, int, int, str]:
-    file, line, column = finding.where.rsplit(":", 2)
-    return file, int(line), int(column), finding.code
+    return sorted(set(found), key=lambda finding: (*finding.place, finding.code))
 
 
 # ── imports and packages ─────────────────────────────────────────────────────────────────

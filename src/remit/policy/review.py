@@ -46,13 +46,14 @@ def review(bundle: Bundle) -> Review:
     findings = list(_unreadable({**bundle.modules, **bundle.tests}))
     if findings:
         return Review(tuple(findings))
+    tests_there = 0
     policy, tests = _trees(bundle)
     findings += _forbidden(policy, tests)
     findings += lint(policy)
     if not any(finding.code == "forbidden" for finding in findings):
         findings += _unusable(bundle)
-        return Review(tuple(findings), count_tests(bundle))
-    return Review(tuple(findings))
+        tests_there = count_tests(bundle)
+    return Review(tuple(sorted(findings, key=lambda finding: finding.place)), tests_there)
 
 
 def _unreadable(modules: Mapping[str, str]) -> Iterator[Finding]:
