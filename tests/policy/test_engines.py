@@ -254,7 +254,7 @@ def test_the_sample_company_decides_the_same(name: str) -> None:
     intern = person("intern")
     documents = [
         question().document(),
-        question("refund_orders", principal=intern).document(),
+        question("refund_orders", principal=intern, arguments={"id": "O77", "amount": 1}).document(),
         question("refund_orders", phase=Phase.TOOL_LIST, principal=intern).document(),
         question(principal=person("nobody")).document(),
     ]
