@@ -211,8 +211,9 @@ def test_where_none_can_be_started_everybody_is_turned_away_until_one_can(tmp_pa
             assert await pool.ask([b"x"]) == ["no policy worker can be started"]
             assert pool.pids == ()
             mark.unlink()
-            await full(pool, 1)
-            assert await pool.ask([b"x"]) == [b"x"]
+            async with asyncio.timeout(LONG):
+                while await pool.ask([b"x"]) != [b"x"]:
+                    pass  # who asks again at once does not keep it from coming back
 
     asyncio.run(main())
 

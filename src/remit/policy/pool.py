@@ -80,6 +80,7 @@ class Pool:
         """An answer for each, in order. Never raises."""
         problem = self._cannot_take(len(bodies))
         if problem or not bodies:
+            await asyncio.sleep(0)  # or who asks again at once would keep the loop from bringing workers back
             return [problem] * len(bodies)
         job = Job(bodies, self._loop)
         self._waiting.extend((job, index) for index in range(len(bodies)))
