@@ -94,9 +94,21 @@ class DefinitionInvalid(SetupError):
 
 
 class PolicyInvalid(SetupError):
-    """A policy file cannot be used."""
+    """A policy file cannot be used. ``problems`` lists all of them where there are several."""
 
     code = "policy_invalid"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str = "",
+        detail: str = "",
+        hint: str = "",
+        problems: tuple[PolicyInvalid, ...] = (),
+    ) -> None:
+        super().__init__(message, where=where, detail=detail, hint=hint)
+        self.problems = problems or (self,)
 
 
 class KeyRingInvalid(SetupError):

@@ -126,6 +126,12 @@ def test_a_policy_that_would_not_be_used_is_told_apart(
     assert says in done.out
 
 
+def test_every_problem_of_the_tables_is_listed(remit: Terminal) -> None:
+    write(remit.cwd / "tables", {"data.yaml": "rolez: {}\nmax_chain_depth: many\n"})
+    findings = remit("policy", "check", "--policy", "tables", "--json").document["findings"]
+    assert [each["where"].rpartition(":")[0] for each in findings] == ["tables/data.yaml:1", "tables/data.yaml:2"]
+
+
 def test_warnings_count_where_that_is_wanted(remit: Terminal, folder: Path) -> None:
     write(folder, {"authz.rego": AUTHZ.replace("import future.keywords.not\n", "")})
     assert remit("policy", "check", "--policy", "rules").code == 0

@@ -13,6 +13,7 @@ from remit.cli.policy_source import Json, PolicyPath, Source, source_of
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from remit.errors import PolicyInvalid
     from remit.policy.bundle import Bundle
     from remit.policy.finding import Finding
     from remit.policy.review import Review
@@ -39,7 +40,7 @@ def check(
         bundle = source.bundle()
         found = run(reviewed(source, bundle))
     except PolicyInvalid as error:
-        found = Review((_finding(error),))
+        found = Review(tuple(_finding(source, problem) for problem in error.problems))
     ok = not any(each.severity == "error" or (strict and each.severity == "warning") for each in found.findings)
     if as_json:
         print_json({"ok": ok, **_document(source, bundle, found)})
@@ -68,11 +69,10 @@ def print_finding(out: Console, finding: Finding) -> None:
     print_rows(out, [("where", finding.where), ("hint", finding.hint)])
 
 
-def _finding(error: Any) -> Finding:
-    """What ends the reading of a policy, as a finding: several things at once stand in its detail."""
+def _finding(source: Source, error: PolicyInvalid) -> Finding:
     from remit.policy.finding import Finding
 
-    return Finding(error.where, error.code, "error", error.message, "; ".join(filter(None, [error.hint, error.detail])))
+    return Finding(source.shown(error.where), error.code, "error", error.message, error.hint or error.detail)
 
 
 def _document(source: Source, bundle: Bundle | None, found: Review) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from remit.cli.common import print_json
 
 _SHOWN: Final = {
     "standard": "the standard policy, which decides by tables where a policy has no `package remit.authz`",
+    "tables": "the tables that it decides by, as the sample company fills them in",
     "authz": "what makes the standard policy's decision the decision",
     "orchestrator": "the adapter for policies of `package orchestrator`",
     "input": "an input document, JSON: what `remit policy eval` takes",
@@ -40,6 +41,8 @@ def show(
 def _source(name: str) -> str:
     from importlib.resources import files
 
+    if name == "tables":
+        return (files("remit.demo") / "policy" / "data.yaml").read_text("utf-8")
     return (files("remit.policy") / "library" / f"{name}.rego").read_text("utf-8")
 
 

@@ -105,7 +105,10 @@ def _print_coverage(out: Console, source: Source, coverage: Coverage) -> None:
     for file in coverage.files:
         missing = f"  not reached: {', '.join(_range(lines) for lines in file.uncovered)}" if file.uncovered else ""
         out.print(f"{file.percent:>6.1f} %  {plain(source.shown(file.file))}{missing}", soft_wrap=True)
-    out.print(f"{coverage.percent:>6.1f} %  of all lines", style="bold")
+    whole = (
+        f"{coverage.percent:>6.1f} %  of all lines" if coverage.files else "the policy has no rules of its own to reach"
+    )
+    out.print(whole, style="bold")
 
 
 def _range(lines: Lines) -> str:

@@ -276,15 +276,18 @@ def _adapted(found: _Found, own: Mapping[str, str], packages: Mapping[Place, str
 
 
 def _check_tables(found: _Found, data: Mapping[str, Any]) -> None:
-    problems = check_tables(data)
-    if problems:
-        told = [(locate(found.data, (DATA_ROOT, *problem.path)), problem) for problem in problems[:_MAX_DETAILS]]
-        raise PolicyInvalid(
-            told[0][1].message,
-            where=told[0][0] or str(found.path),
-            detail="; ".join(f"{where}: {problem.message}" for where, problem in told),
-            hint=told[0][1].hint,
+    problems = tuple(
+        PolicyInvalid(
+            problem.message,
+            where=locate(found.data, (DATA_ROOT, *problem.path)) or str(found.path),
+            hint=problem.hint,
         )
+        for problem in check_tables(data)
+    )
+    if problems:
+        first = problems[0]
+        told = "; ".join(f"{problem.where}: {problem.message}" for problem in problems[:_MAX_DETAILS])
+        raise PolicyInvalid(first.message, where=first.where, detail=told, hint=first.hint, problems=problems)
 
 
 def _shipped(*names: str) -> dict[str, str]:
