@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +103,14 @@ def engine(source: str, data: dict[str, Any] | None = None) -> RegoEngine:
 
 def standard(tables: dict[str, Any], rules: str = "") -> RegoEngine:
     """An engine for the standard policy with these tables, and with own rules of ``package remit.rules``."""
+    return _standard(json.dumps(tables), rules)
+
+
+@lru_cache(16)
+def _standard(tables: str, rules: str) -> RegoEngine:
     modules = {f"remit/{name}": (LIBRARY / name).read_text("utf-8") for name in ("standard.rego", "authz.rego")}
     own = {"rules.rego": f"package remit.rules\nimport rego.v1\n{rules}"} if rules else {}
-    return RegoEngine(Bundle.of({**modules, **own}, tables), FakeClock())
+    return RegoEngine(Bundle.of({**modules, **own}, json.loads(tables)), FakeClock())
 
 
 def edit_tables(workspace: Path, change: Callable[[dict[str, Any]], None]) -> None:
