@@ -103,6 +103,7 @@ def run_tests(bundle: Bundle, *, coverage: bool = False, pattern: str = "") -> T
     engine = parsed(modules, bundle.data)
     engine.set_gather_prints(True)
     engine.set_enable_coverage(coverage)
+    engine.eval_query_as_json("true")  # what an engine prepares for its first query, its clones have
     run = _Run(engine, coverage=coverage)
     results = tuple(run.result(test) for test in tests if wanted.search(f"data.{test.package}.{test.name}"))
     if not coverage:
