@@ -68,6 +68,8 @@ def test_a_tool_that_needs_no_scope_may_be_told_so() -> None:
     "obligation",
     [
         Obligation("x", "redact_result", {"pointers": []}),
+        Obligation("x", "redact_result", {"pointers": ["/a"], "mode": []}),
+        Obligation("x", "redact_result", {"pointers": ["/a"], "mode": None}),
         Obligation("x", "", {}),
         Obligation("x", "narrow_scopes", {}),
         Obligation("x", "narrow_scopes", {"scopes": ["a"], "except": ["b"]}),

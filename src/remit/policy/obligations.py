@@ -201,7 +201,7 @@ def _redact_result(properties: Mapping[str, Any]) -> Redaction:
     pointers = _texts(properties, "pointers")
     if not pointers or not all(_POINTER.fullmatch(pointer) for pointer in pointers):
         raise ValueError("pointers are not JSON pointers like /items/*/tax_id")
-    if properties["mode"] not in _MODES:
+    if not isinstance(properties["mode"], str) or properties["mode"] not in _MODES:
         raise ValueError("mode is none of hash, mask and remove")
     return Redaction(tuple(_steps(pointer) for pointer in pointers), properties["mode"])
 

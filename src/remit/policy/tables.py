@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from remit.policy.obligations import SUPPORTED, read_obligation
@@ -26,6 +27,8 @@ _MAX_TEXT: Final = 256
 _MAX_NAMES: Final = 100_000
 _MAX_ITEMS: Final = 20_000
 _MAX_NEEDS: Final = 200
+#: Names that a misspelt one is compared with, which takes its time.
+_MAX_COMPARED: Final = 500
 _MAX_CHAIN: Final = 16
 
 _EFFECTS: Final = ("read", "write")
@@ -341,7 +344,7 @@ def _shown(value: Any) -> str:
 
 
 def _nearest(word: Any, known: Iterable[str], *, all_known: bool = True) -> str:
-    words = list(known)
+    words = list(islice(known, _MAX_COMPARED))
     close = difflib.get_close_matches(str(word)[:_MAX_TEXT], words, n=1)
     if close:
         return f"did you mean {close[0]}?"
