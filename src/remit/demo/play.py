@@ -195,7 +195,7 @@ async def _chains(demo: Demo) -> list[Chain]:
     http = http_client()
     try:
         chains = Chains(settings.issuer, partial(_secret_of, settings), demo.app.clock, http)
-        refunds = [each for each in demo.played if each.claims and each.downstream_claims]
+        refunds = [each for each in demo.played if each.claims and each.downstream_claims][:1]
         of_users = [
             await chains.of_user(
                 demo.tokens[each.scene.user], settings.mcp_resource, [each.claims or {}, *each.downstream_claims]

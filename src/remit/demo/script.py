@@ -114,6 +114,7 @@ class _User:
         self._says_yes = says_yes
         self.question = ""
 
-    async def __call__(self, _context: Any, params: ElicitRequestParams) -> ElicitResult:
+    async def __call__(self, context: Any, params: ElicitRequestParams) -> ElicitResult:
+        del context
         self.question = params.message
         return ElicitResult(action="accept" if self._says_yes else "decline")

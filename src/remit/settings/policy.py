@@ -68,7 +68,7 @@ class PolicySettings(Section):
     path: Path = Path("policy")
     engine: Literal["embedded", "opa"] = "embedded"
     adapter: Literal["none", "orchestrator"] = "none"
-    deadline: Seconds = 0.1
+    deadline: Seconds = 0.15
     workers: Annotated[int, Field(ge=1, le=16)] = 2
     tests: Literal["run", "skip"] = "run"
     opa: OpaSettings | None = None
