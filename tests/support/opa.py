@@ -32,7 +32,8 @@ async def opa_server(bundle: Bundle, *, unix: bool = False) -> AsyncIterator[Opa
     with tempfile.TemporaryDirectory(prefix="opa") as name:
         folder = Path(name)
         write_bundle(bundle, folder / "bundle.tar.gz")
-        place = OpaPlace(socket=folder / "s") if unix else OpaPlace(url=_free_url())
+        # A machine that is busy with other tests is no reason to deny.
+        place = OpaPlace(socket=folder / "s", timeout=10) if unix else OpaPlace(url=_free_url(), timeout=10)
         address = f"unix://{place.socket}" if unix else place.url.removeprefix("http://")
         command = [str(OPA), "run", "--server", "--skip-version-check", "--log-level", "error", "--addr", address]
         with (folder / "log").open("wb") as log:
