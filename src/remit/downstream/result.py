@@ -6,7 +6,7 @@ Nothing of an error's body reaches the agent but the values that the tool file n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from remit.catalog.expression import ExpressionFailed
@@ -27,20 +27,27 @@ class ToolResult:
     """A shaped result. ``text`` is what the agent reads: compact JSON, or a text as it is; ``size`` its bytes.
 
     Where something was cut off, ``truncated`` is set and the data says so too: an object has the member
-    ``truncated``, a list has become ``{"items": […], "truncated": true}``, a text ends in ``[truncated]``.
+    ``truncated``, a list has become ``{"items": […], "truncated": true}`` (``wrapped``), a text ends in ``[truncated]``.
     """
 
     data: Any = field(repr=False)
     text: str = field(repr=False)
     truncated: bool
     size: int
+    wrapped: bool = False
+
+    @property
+    def unwrapped(self) -> Any:
+        """The data in the shape that the tool gives it, however much was cut off: a list is a list."""
+        return self.data["items"] if self.wrapped else self.data
 
 
-def with_data(tool: Tool, result: ToolResult, data: Any) -> ToolResult:
+def with_data(tool: Tool, result: ToolResult, unwrapped: Any) -> ToolResult:
     """The same result with other data, as after a redaction. Raises ``ResponseUnusable``.
 
     What the tool promises of its output still has to hold: clients check it.
     """
+    data = {**result.data, "items": unwrapped} if result.wrapped else unwrapped
     if tool.response.output is not None and (problems := tool.response.output.problems(data)):
         raise ResponseUnusable(
             "the result does not fit the tool's output schema once policy has hidden a part of it",
@@ -48,7 +55,7 @@ def with_data(tool: Tool, result: ToolResult, data: Any) -> ToolResult:
             hint=f"let response.schema in {tool.where} do without what policy hides",
         )
     text = data if isinstance(data, str) else encode_json(data)
-    return ToolResult(data, text, result.truncated, len(text.encode()))
+    return replace(result, data=data, text=text, size=len(text.encode()))
 
 
 def shape(tool: Tool, response: ApiResponse) -> ToolResult:
@@ -57,7 +64,8 @@ def shape(tool: Tool, response: ApiResponse) -> ToolResult:
         raise refusal(tool, response)
     plan = tool.response
     try:
-        data, text, truncated = _capped(_selected(plan, read_content(response)), plan.max_bytes)
+        whole = _selected(plan, read_content(response))
+        data, text, truncated = _capped(whole, plan.max_bytes)
         _check_depth(data, text)
     except (RecursionError, ExpressionFailed, TypeError, ValueError) as error:
         raise ResponseUnusable(
@@ -73,7 +81,7 @@ def shape(tool: Tool, response: ApiResponse) -> ToolResult:
             detail="; ".join(problems),
             hint=f"mend response.select or response.schema in {tool.where}",
         )
-    return ToolResult(data, text, truncated, len(text.encode()))
+    return ToolResult(data, text, truncated, len(text.encode()), wrapped=truncated and isinstance(whole, list))
 
 
 def _selected(plan: ResponsePlan, data: Any) -> Any:

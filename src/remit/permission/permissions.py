@@ -155,7 +155,7 @@ class Permissions:
         self, permission: Permission, tool: Tool, status: int, result: ToolResult, record: Record
     ) -> ToolResult:
         """The answer as far as policy lets it out. Raises ``ResultWithheld`` for one that it does not."""
-        facts = ResultFacts(status, result.size, result.truncated, result.data)
+        facts = ResultFacts(status, result.size, result.truncated, result.unwrapped)
         question = replace(permission.question, phase=Phase.RESULT, result=facts, now=self._panel.clock.now())
         document = question.document()
         decision = await self._panel.policy.decide(document)
@@ -171,7 +171,7 @@ class Permissions:
         if not redactions:
             return result
         try:
-            return with_data(tool, result, redacted(result.data, redactions, self._panel.redaction_key))
+            return with_data(tool, result, redacted(result.unwrapped, redactions, self._panel.redaction_key))
         except Unredactable as error:
             raise ResultWithheld(
                 "the API acted, but its answer is a text of which policy wants to hide a part; it is withheld",

@@ -12,6 +12,8 @@ from remit.policy.obligations import Redaction
 
 MASK: Final = "[redacted]"
 _DIGEST_DIGITS: Final = 16
+#: Stands for a removed item of a list until every pointer was followed: those behind it keep their places.
+_REMOVED: Final = object()
 
 
 class Unredactable(Exception):
@@ -29,7 +31,7 @@ def redacted(data: Any, redactions: Iterable[Redaction], key: bytes) -> Any:
             raise Unredactable("the result is a text")
         for path in redaction.paths:
             data = _along(data, path, redaction.mode, key)
-    return data
+    return _without_removed(data)
 
 
 def _along(node: Any, path: tuple[str, ...], mode: str, key: bytes) -> Any:
@@ -61,12 +63,22 @@ def _items(node: list[Any], step: str, rest: tuple[str, ...], mode: str, key: by
             yield value
         elif rest:
             yield _along(value, rest, mode, key)
-        elif mode != "remove":
-            yield _hidden(value, mode, key)
+        else:
+            yield _REMOVED if mode == "remove" or value is _REMOVED else _hidden(value, mode, key)
 
 
 def _hidden(value: Any, mode: str, key: bytes) -> str:
     if mode == "mask":
         return MASK
-    digest = hmac.new(key, json.dumps(value, sort_keys=True).encode(), hashlib.sha256).hexdigest()
-    return f"hmac:{digest[:_DIGEST_DIGITS]}"
+    text = json.dumps(_without_removed(value), sort_keys=True)
+    return f"hmac:{hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:_DIGEST_DIGITS]}"
+
+
+def _without_removed(node: Any) -> Any:
+    match node:
+        case dict():
+            return {name: _without_removed(value) for name, value in node.items()}
+        case list():
+            return [_without_removed(value) for value in node if value is not _REMOVED]
+        case _:
+            return node
