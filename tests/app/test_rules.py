@@ -21,6 +21,7 @@ from remit.exchange.messages import ClientCredentialsRequest, IssuedToken, Targe
 from remit.exchange.service import EmbeddedTokenService
 from remit.settings import load_settings
 from support.issuer import claims_of
+from support.policy import edit_tables
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -144,7 +145,9 @@ async def test_another_agent_goes_on_under_the_new_rules(tmp_path: Path) -> None
                 {"audience": "audit-api", "scopes": ["audit:write"], "direct": True}
             ),
         )
+        edit_tables(tmp_path, lambda tables: tables["services"]["orders-api"]["audiences"].append("audit-api"))
         await app.rules.reload()
+        assert await app.policies.live.reload()
         assert (await service.issue(ClientCredentialsRequest(Target("audit-api")))).scope == "audit:write"
 
 

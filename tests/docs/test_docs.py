@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,10 @@ import yaml
 from remit.catalog.compile import compile_text
 from remit.clock import SystemClock
 from remit.errors import PolicyInvalid, SettingsInvalid
-from remit.policy.bundle import Bundle, load_policy
+from remit.policy.bundle import load_policy
 from remit.policy.rego import RegoEngine
+from remit.policy.tables import check_tables
+from remit.policy.testing import run_tests
 from remit.settings import load_settings
 from support.docs import PAGES, README, ROOT, Block, Page, commands
 from support.policy import SAMPLE
@@ -66,6 +69,8 @@ def test_yaml_is_a_tool_file_a_tool_or_settings_and_loads(block: Block, tmp_path
     if "tools" in document and "upstream" in document:
         problems = compile_text(block.text, block.path, {}).problems
         assert bool(problems) == (block.path == "tools/broken.yaml"), problems
+    elif block.path.startswith(("policy/", "next/")) or document.keys() == {"needs"}:
+        assert not check_tables({"roles": {"support-lead": {}}, **document})
     elif "request" in document:
         body = "".join(f"    {line}\n" for line in block.text.splitlines())
         assert not compile_text(_TOOL_FILE + body, "example.yaml", {}).problems
@@ -92,17 +97,20 @@ def test_a_full_example_for_a_remote_token_service_is_there(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("block", shown("rego"), ids=where)
-def test_a_policy_can_be_used_unless_it_shows_a_mistake(block: Block) -> None:
-    if not block.path:
-        bundle = Bundle.of({"policy.rego": block.text})
-    else:
-        sample = load_policy(SAMPLE)
-        bundle = Bundle.of({**sample.modules, Path(block.path).name: block.text}, sample.data)
+def test_a_policy_can_be_used_unless_it_shows_a_mistake(block: Block, tmp_path: Path) -> None:
+    folder = tmp_path / "policy"
+    if block.path:  # it stands beside the sample company's tables
+        shutil.copytree(SAMPLE, folder)
+    file = tmp_path / (block.path or "policy/authz.rego")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(block.text, encoding="utf-8")
+    bundle = load_policy(folder)
     if block.path == "policy/broken.rego":
         with pytest.raises(PolicyInvalid):
             RegoEngine(bundle, SystemClock())
     else:
         RegoEngine(bundle, SystemClock())
+        assert run_tests(bundle).ok
 
 
 # ── the environment ──────────────────────────────────────────────────────────────────────
@@ -115,13 +123,13 @@ def test_the_environment_is_read_as_the_page_says(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("REMIT_AUDIT__FILE", "trail.db")
     monkeypatch.setenv("REMIT_LISTEN", "127.0.0.1:2")
     monkeypatch.setenv("REMIT_VARIABLES", '{"B": "b"}')
-    monkeypatch.setenv("REMIT_POLICY", "")
+    monkeypatch.setenv("REMIT_POLICY__PATH", "")
     settings = load_settings(file)
     assert settings.tools == (tmp_path / "tools", tmp_path / "more")
     assert settings.audit_file == tmp_path / "trail.db"
     assert settings.listen == "127.0.0.1:2"
     assert settings.variables == {"A": "a", "B": "b"}
-    assert settings.policy == tmp_path / "policy"
+    assert settings.policy.path == tmp_path / "policy"
 
 
 @pytest.mark.parametrize("variable", ["REMIT_TOOLS", "REMIT_IDENTITY__AUDIENCES", "REMIT_SUBJECT_TOKEN_COMMAND"])

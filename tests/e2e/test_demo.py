@@ -69,7 +69,7 @@ def test_it_names_its_endpoints_and_the_users_tokens(document: dict[str, Any]) -
 
 
 def test_every_call_says_who_acted_for_whom_and_how_it_ended(document: dict[str, Any]) -> None:
-    members = {"tool", "subject", "actor", "outcome", "reason", "audit_id", "claims", "downstream_claims"}
+    members = {"tool", "subject", "actor", "outcome", "reason", "audit_id", "approval", "claims", "downstream_claims"}
     assert all(set(call) == members for call in document["calls"])
     assert {call["actor"] for call in document["calls"]} == {RUNNER}
     assert {call["subject"] for call in document["calls"]} == {"alice", "bob"}
@@ -91,7 +91,7 @@ def test_each_api_got_a_short_lived_token_for_itself_that_names_user_and_agent(d
 
 
 def test_a_refund_takes_a_second_hop_that_remembers_the_first(document: dict[str, Any]) -> None:
-    (refund,) = (call for call in document["calls"] if call["tool"] == "refund_order" and call["outcome"] == "success")
+    refund, _ = (call for call in document["calls"] if call["tool"] == "refund_order" and call["outcome"] == "success")
     (hop,) = refund["downstream_claims"]
     assert hop["sub"] == "alice"
     assert hop["aud"] == "payments-api"
@@ -99,6 +99,13 @@ def test_a_refund_takes_a_second_hop_that_remembers_the_first(document: dict[str
     assert hop["act"]["act"]["sub"] == RUNNER
     assert 0 < hop["exp"] - hop["iat"] <= 300
     assert hop["exp"] <= refund["claims"]["exp"]
+
+
+def test_the_user_is_asked_about_a_large_refund_and_the_trail_names_them(document: dict[str, Any]) -> None:
+    (approval,) = (call["approval"] for call in document["calls"] if call["approval"])
+    assert approval["approver"] == {"sub": "alice", "iss": document["endpoints"]["issuer"]}
+    assert approval["method"] == "elicitation"
+    assert approval["state"] == "used"
 
 
 def test_a_denied_refund_has_a_reason_an_audit_id_and_no_token(document: dict[str, Any]) -> None:

@@ -62,7 +62,8 @@ class Shell:
     def play(self, page: Page) -> None:
         """Write the tool and policy files of the page, and run its commands, in the order in which they stand."""
         for block in page.blocks():
-            if block.path.startswith(("tools/", "policy/")) and (self.folder / "remit.yaml").exists():
+            if block.path.startswith(("tools/", "policy/", "next/")) and (self.folder / "remit.yaml").exists():
+                (self.folder / block.path).parent.mkdir(exist_ok=True)
                 (self.folder / block.path).write_text(block.text, encoding="utf-8")
             if block.language == "console":
                 self.run_block(block)

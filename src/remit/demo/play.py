@@ -168,7 +168,8 @@ async def play(options: Options, audience: Audience) -> bool:
                 played = await _play(demo, scene)
                 demo.played.append(played)
                 audience.saw(played)
-            demo.chains.extend(await _chains(demo))
+            if all(each.ok for each in demo.played):  # after a story gone wrong there may be no chain to follow
+                demo.chains.extend(await _chains(demo))
             audience.closed(demo)
             if options.ready_file is not None:
                 _write_whole(options.ready_file, json.dumps(demo.document(), indent=2))
