@@ -7,11 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from remit.errors import ResultWithheld
+from remit.approvals.approval import ApprovalAnswer
+from remit.errors import ApprovalRequired, PolicyFailed, ResultWithheld
 from remit.policy.obligations import Redaction
 from remit.policy.redaction import redacted
 from remit.policy.rego import RegoEngine
-from support.path import Path, permit_with
+from support.path import PERMIT, Path, permit_with
 from support.policy import answering, engine
 
 pytestmark = pytest.mark.anyio
@@ -26,6 +27,73 @@ def policy_of(body: str) -> RegoEngine:
 def redacting(*pointers: str, mode: str = "remove") -> str:
     listed = ", ".join(f'"{pointer}"' for pointer in pointers)
     return permit_with("redact_result", f'{{"pointers": [{listed}], "mode": "{mode}"}}')
+
+
+def phased(**answers: str) -> RegoEngine:
+    """A policy with one answer for each phase that is named, and a plain permit for the others."""
+    rules = "\n".join(f'decision := {answer} if input.phase == "{phase}"' for phase, answer in answers.items())
+    named = ", ".join(f'"{phase}"' for phase in answers)
+    return policy_of(f'{rules}\ndecision := {{"allow": true}} if not input.phase in {{{named}}}')
+
+
+# ── obligations ──────────────────────────────────────────────────────────────────────────
+
+TOO_LATE = [
+    ("require_approval", '{"approvers": ["user"]}'),
+    ("step_up", '{"acr_values": ["mfa"]}'),
+    ("limit_lifetime", '{"seconds": 5}'),
+    ("narrow_scopes", '{"scopes": ["orders:less"]}'),
+]
+
+
+@pytest.mark.parametrize(("kind", "properties"), TOO_LATE)
+async def test_a_demand_that_comes_with_the_answer_alone_is_not_passed_over(kind: str, properties: str) -> None:
+    path = Path(phased(result=permit_with(kind, properties)))
+    with pytest.raises(ResultWithheld, match="the API acted"):
+        await path.call()
+    assert path.outcome["error"] == {"code": "result_withheld", "detail": kind}
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties"),
+    [
+        ("step_up", '{"scopes": ["orders:read"]}'),
+        ("limit_lifetime", '{"seconds": 5}'),
+        ("narrow_scopes", '{"scopes": ["orders:read", "orders:write"]}'),
+    ],
+)
+async def test_a_demand_that_was_met_before_the_call_holds_up_no_answer(kind: str, properties: str) -> None:
+    await Path(answering(permit_with(kind, properties))).call()
+
+
+async def test_an_approval_that_another_person_gave_does_not_do_for_the_answer() -> None:
+    path = Path(
+        phased(
+            tool_call=permit_with("require_approval", '{"approvers": ["user"]}'),
+            result=permit_with("require_approval", '{"approvers": ["role:lead"]}'),
+        )
+    )
+    with pytest.raises(ApprovalRequired) as caught:
+        await path.call()
+    with pytest.raises(ResultWithheld):
+        await path.call(answer=ApprovalAnswer(caught.value.approval_id, accepted=True))
+
+
+async def test_an_answer_too_deep_for_policy_is_withheld_and_nobody_is_told_that_nothing_happened() -> None:
+    deep: Any = 1
+    for _ in range(62):
+        deep = [deep]
+    with pytest.raises(ResultWithheld, match="the API acted"):
+        await Path(answering(PERMIT), httpx.Response(200, json=deep)).call()
+
+
+async def test_a_tool_that_names_no_scope_does_not_get_all_of_them_past_a_narrowing() -> None:
+    """The token service gives whatever it may where nothing is asked for."""
+    path = Path(answering(permit_with("narrow_scopes", '{"scopes": ["orders:read"]}')))
+    await path.call("get_order")
+    with pytest.raises(PolicyFailed):
+        await path.call("without_scopes", {})
+    assert [request.scopes for request in path.service.asked] == [("orders:read",)]
 
 
 # ── redaction ────────────────────────────────────────────────────────────────────────────

@@ -58,6 +58,11 @@ tools:
     description: Takes a text of any length, and does nothing with it but pass it on.
     input: {type: object, properties: {text: {type: string}}}
     request: {method: POST, path: /notes, body: {text: $text}}
+  - name: without_scopes
+    description: Names no scope, so that its token would hold whatever the token service gives.
+    input: {type: object, properties: {}}
+    request: {method: GET, path: /any}
+    auth: {scopes: []}
   - name: admin_orders
     description: Needs a scope that the user's token does not hold.
     input: {type: object, properties: {}}

@@ -1,11 +1,23 @@
-"""Rule: whether user and agent are fit for a call that policy permits: how they signed in, and what their token holds."""
+"""Rule: whether user and agent are fit for a call that policy permits: how they signed in, and what their token holds.
+
+And, once the call was made, whether it was made as policy demands.
+"""
 
 from __future__ import annotations
 
 from remit.errors import ActorUnfit, ScopeInsufficient, StepUpRequired
 from remit.exchange.messages import Target, Wanted
+from remit.permission.approving import fits, terms_of
+from remit.permission.panel import Permission
 from remit.policy.input import Operation
-from remit.policy.obligations import StepUp
+from remit.policy.obligations import (
+    LIMIT_LIFETIME,
+    NARROW_SCOPES,
+    REQUIRE_APPROVAL,
+    STEP_UP,
+    Demands,
+    StepUp,
+)
 from remit.principal import ActingParty, Assurance, Principal
 
 
@@ -61,3 +73,19 @@ def check_sign_in(principal: Principal, step_ups: tuple[StepUp, ...], now: float
             scope=scopes,
         )
     raise ScopeInsufficient(f"policy wants the scope {scopes} in the user's token for this call", scope=scopes)
+
+
+def late_demands(demands: Demands, permission: Permission) -> list[str]:
+    """Those that come with the answer, and that the call was not made under: they can be met no more."""
+    wanted, asked = permission.wanted, permission.question
+    approval, binding = permission.approval, permission.binding
+    approved = approval is not None and binding is not None and fits(terms_of(demands.approvals), approval, binding)
+    no_token = asked.tool.auth.type == "none"
+    narrow = bool(wanted.scopes) and demands.scopes is not None and demands.scopes.issuperset(wanted.scopes)
+    met = {
+        NARROW_SCOPES: demands.scopes is None or no_token or narrow,
+        LIMIT_LIFETIME: demands.lifetime is None or wanted.max_lifetime <= demands.lifetime,
+        STEP_UP: all(step_up.is_met(asked.principal, asked.now) for step_up in demands.step_ups),
+        REQUIRE_APPROVAL: not demands.approvals or approved,
+    }
+    return [kind for kind, is_met in met.items() if not is_met]

@@ -17,7 +17,7 @@ from remit.downstream.result import ToolResult, with_data
 from remit.errors import PolicyFailed, ResultWithheld, ToolHidden
 from remit.exchange.messages import Wanted
 from remit.permission.approving import approval_of, binding_of, fits, state_of, terms_of
-from remit.permission.fitness import check_actor, check_held, check_sign_in, wanted_by
+from remit.permission.fitness import check_actor, check_held, check_sign_in, late_demands, wanted_by
 from remit.permission.panel import Asked, Panel, Permission
 from remit.policy.decision import Decision, Deny
 from remit.policy.input import ExchangeTarget, Operation, Phase, Question, ResultFacts
@@ -121,6 +121,8 @@ class Permissions:
         """
         check_sign_in(asked.principal, demands.step_ups, self._panel.clock.now())
         check_actor(asked.acting, asked.operation)
+        if asked.operation.auth.type == "none":  # no token is asked for, so there are no scopes to narrow
+            demands = replace(demands, scopes=None)
         wanted = demands.narrowed(wanted_by(asked.operation))
         if self._panel.scopes_within_subject:
             check_held(asked.principal, wanted)
@@ -157,17 +159,8 @@ class Permissions:
         """The answer as far as policy lets it out. Raises ``ResultWithheld`` for one that it does not."""
         facts = ResultFacts(status, result.size, result.truncated, result.unwrapped)
         question = replace(permission.question, phase=Phase.RESULT, result=facts, now=self._panel.clock.now())
-        document = question.document()
-        decision = await self._panel.policy.decide(document)
-        record.decided_result(decision)
-        if self._panel.shadow is not None:
-            self._panel.shadow.compare(record.id, document, decision)
-        if isinstance(decision, Deny):
-            why = "; ".join(reason.message for reason in decision.user_reasons) or "policy withholds it"
-            raise ResultWithheld(
-                f"the API acted, but its answer is withheld: {why}", detail=decision.detail or decision.rule
-            )
-        redactions = (*permission.demands.redactions, *Demands.of(decision.obligations).redactions)
+        demands = await self._released(question, permission, record)
+        redactions = (*permission.demands.redactions, *demands.redactions)
         if not redactions:
             return result
         try:
@@ -177,6 +170,24 @@ class Permissions:
                 "the API acted, but its answer is a text of which policy wants to hide a part; it is withheld",
                 detail=str(error),
             ) from error
+
+    async def _released(self, question: Question, permission: Permission, record: Record) -> Demands:
+        try:
+            document = question.document()
+        except PolicyFailed as error:  # the API acted: nobody must be told that nothing was called
+            raise _withheld("policy cannot be asked about it", error.detail, error.hint) from error
+        decision = await self._panel.policy.decide(document)
+        record.decided_result(decision)
+        if self._panel.shadow is not None:
+            self._panel.shadow.compare(record.id, document, decision)
+        if isinstance(decision, Deny):
+            why = "; ".join(reason.message for reason in decision.user_reasons) or "policy withholds it"
+            raise _withheld(why, decision.detail or decision.rule)
+        demands = Demands.of(decision.obligations)
+        if late := late_demands(demands, permission):
+            hint = "let the policy demand it of the call, in the phase tool_call"
+            raise _withheld("policy demands what the call was not made under", " ".join(late), hint)
+        return demands
 
     async def _listed(self, asked: Asked) -> Decision:
         question = replace(await self._question(asked), phase=Phase.TOOL_LIST, arguments={}, request_id="", client="")
@@ -197,3 +208,7 @@ class Permissions:
             first_time=await self._panel.pairs.is_first(asked.principal, asked.acting),
             supported=OF_A_ROUTE if asked.operation.kind == "route" else SUPPORTED,
         )
+
+
+def _withheld(why: str, detail: str, hint: str = "") -> ResultWithheld:
+    return ResultWithheld(f"the API acted, but its answer is withheld: {why}", detail=detail, hint=hint)

@@ -130,16 +130,16 @@ class Demands:
     def narrowed(self, wanted: Wanted) -> Wanted:
         """``wanted`` within these limits: common scopes, shortest lifetime.
 
-        Raises ``PolicyFailed`` where no scope is left of some: a token request without scope asks many servers for
-        all of them (RFC 6749 §3.3).
+        Raises ``PolicyFailed`` where no scope is left, or none was named that could be narrowed: a token request
+        without scope asks many servers for all of them (RFC 6749 §3.3).
         """
         scopes, lifetime = wanted.scopes, wanted.max_lifetime
         if self.scopes is not None:
             scopes = tuple(scope for scope in scopes if scope in self.scopes)
         if self.lifetime is not None:
             lifetime = min(lifetime, self.lifetime)
-        if wanted.scopes and not scopes:
-            raise _failed("narrow_scopes leaves none of the scopes that are needed")
+        if self.scopes is not None and not scopes:
+            raise _failed("narrow_scopes leaves none of the scopes that are needed, or none are named")
         return replace(wanted, scopes=scopes, max_lifetime=lifetime)
 
     def _with(self, obligation: Obligation) -> Demands:
