@@ -61,9 +61,18 @@ def test_the_lines_of_the_trail_look_as_it_shows(served: Served) -> None:
     code, printed = run_remit("remit audit tail", served.folder)
     assert code == 0
     lines = [_without_ids(line) for line in printed.splitlines()]
-    shown = next(block for block in README.blocks("text") if "success" in block.text)
+    shown = next(block for block in README.blocks("text") if "success  " in block.text)
     for line in shown.text.splitlines():
         assert _without_ids(line) in lines
+
+
+def test_the_operator_is_told_what_it_shows(served: Served) -> None:
+    asked = "remit policy explain bob agent-runner refund_order order_id=O1001 amount=1250 reason=late"
+    code, printed = run_remit(asked, served.folder)
+    assert code == 4
+    shown = next(block for block in README.blocks("text") if "it would be permitted" in block.text)
+    lines = [line.split() for line in printed.splitlines()]
+    assert all(line.split() in lines for line in shown.text.splitlines())
 
 
 def _without_ids(text: str) -> str:

@@ -44,6 +44,7 @@ def _print_ending(out: Console, facts: Mapping[str, Any], audit_id: str) -> None
         (f"{outcome:<10}", _STYLES.get(outcome, "")),
         (f"{plain(_at(facts, 'tool', 'name') or _at(facts, 'grant', 'type')):<16}", "bold"),
         (chain_line(_parties(facts)) or "nobody identified", ""),
+        (_approved(facts), "green"),
         (_why(facts), "yellow"),
         (audit_id[:_ID_SHOWN], "dim"),
     ]
@@ -155,6 +156,12 @@ def _parties(facts: Mapping[str, Any]) -> list[str]:
     names = [str(link.get("sub", "?")) for link in reversed(chain) if isinstance(link, Mapping)]
     actor = _at(facts, "actor", "sub")
     return [subject, *names] if facts.get("exchange") or not actor or actor in names else [subject, *names, actor]
+
+
+def _approved(facts: Mapping[str, Any]) -> str:
+    """Whose approval the call rests on."""
+    approval = _side(facts, "approval")
+    return f"approved by {plain(_at(approval, 'approver', 'sub'))}" if approval.get("state") == "used" else ""
 
 
 def _why(facts: Mapping[str, Any]) -> str:
