@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path as File
 from typing import Any
 
 import httpx
 import pytest
 
 from remit.approvals.approval import ApprovalAnswer
-from remit.errors import ApprovalRequired, PolicyFailed, ResultWithheld
+from remit.errors import ApprovalRequired, PolicyFailed, PolicyInvalid, ResultWithheld, SettingsInvalid, SetupError
+from remit.policy.bundle import load_policy
+from remit.policy.engine import PolicyEngine
+from remit.policy.live import LivePolicy
 from remit.policy.obligations import Redaction
 from remit.policy.redaction import redacted
 from remit.policy.rego import RegoEngine
@@ -142,3 +151,118 @@ def test_what_was_removed_does_not_come_back_as_a_mask_or_hash() -> None:
         assert again == {"a": [2]}
     whole = redacted({"a": ["zq", 2]}, [first, Redaction((("a",),), "hash")], KEY)
     assert whole == redacted({"a": [2]}, [Redaction((("a",),), "hash")], KEY)
+
+
+# ── reload ───────────────────────────────────────────────────────────────────────────────
+
+LENIENT = 'package remit.authz\ndecision := {"allow": true}\n'
+STRICT = LENIENT.replace("true", "false")
+
+
+class Watched:
+    """A policy that is read from ``path`` and watched there; ``strict`` is set once the strict one is in force."""
+
+    def __init__(self, path: File) -> None:
+        self.path = path
+        self.reads = asyncio.Condition()
+        self.live = LivePolicy(Named("lenient"), self.load)
+
+    async def load(self, revision: str) -> PolicyEngine | None:
+        async with self.reads:
+            self.reads.notify_all()
+        found = "strict" if "false" in next(iter(load_policy(self.path).modules.values())) else "lenient"
+        return None if found == revision else Named(found)
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        task = asyncio.create_task(self.live.watch(self.path, stop))
+        async with asyncio.timeout(20):
+            async with self.reads:
+                await self.reads.wait()  # what there was when it began
+            yield
+            while self.live.revision != "strict":
+                await asyncio.sleep(0.02)
+            stop.set()
+            await task
+
+
+@dataclass(eq=False)
+class Named:
+    """An engine that nobody asks."""
+
+    revision: str
+
+    async def decide(self, document: Any) -> Any:
+        raise AssertionError(document)
+
+    decide_many = decide
+
+    async def aclose(self) -> None:
+        """Nothing runs."""
+
+
+def written(folder: File, module: str) -> File:
+    folder.mkdir()
+    (folder / "authz.rego").write_text(module, "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("how", ["deleted and made anew", "swapped", "swapped, then changed", "behind a link"])
+async def test_a_folder_that_another_takes_the_place_of_does_not_leave_the_old_policy_in_force(
+    tmp_path: File, how: str
+) -> None:
+    path = tmp_path / "policy"
+    if how == "behind a link":
+        path.symlink_to(written(tmp_path / "v1", LENIENT))
+    else:
+        written(path, LENIENT)
+    watched = Watched(path)
+    async with watched.watching():
+        match how:
+            case "deleted and made anew":
+                shutil.rmtree(path)
+                async with watched.reads:
+                    await watched.reads.wait()  # and it is seen that there is none
+                written(path, STRICT)
+            case "behind a link":
+                (tmp_path / "next").symlink_to(written(tmp_path / "v2", STRICT))
+                (tmp_path / "next").rename(path)
+            case _:
+                path.rename(tmp_path / "old")
+                written(tmp_path / "new", LENIENT if "then" in how else STRICT).rename(path)
+                if "then" in how:
+                    async with watched.reads:
+                        await watched.reads.wait()
+                    (path / "authz.rego").write_text(STRICT, "utf-8")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [SettingsInvalid("the key is gone", where="policy.signatures.keys.a"), PolicyInvalid("broken")],
+    ids=["key", "policy"],
+)
+async def test_trouble_at_one_reload_does_not_end_all_others(trouble: SetupError) -> None:
+    """A strict policy that comes later would not be noticed any more."""
+    troubles = [trouble]
+
+    async def load(_revision: str) -> PolicyEngine | None:
+        if troubles:
+            raise troubles.pop()
+        return Named("strict")
+
+    live = LivePolicy(Named("lenient"), load)
+    assert not await live.reload()
+    assert await live.reload()
+    assert live.revision == "strict"
+
+
+def test_a_policy_that_is_taken_away_while_it_is_read_is_a_broken_one(
+    tmp_path: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any) -> Any:
+        raise FileNotFoundError(tmp_path / "below")
+
+    monkeypatch.setattr(File, "rglob", gone)
+    with pytest.raises(PolicyInvalid, match="cannot be read"):
+        load_policy(tmp_path)

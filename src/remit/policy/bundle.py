@@ -86,7 +86,10 @@ def load_policy(path: Path, *, signatures: Signatures | None = None, adapter: st
     orchestrator`` is for policies of that package.
     """
     signatures = signatures or Signatures()
-    found = _read_folder(path, signatures) if path.is_dir() else _read_archive(path, signatures)
+    try:
+        found = _read_folder(path, signatures) if path.is_dir() else _read_archive(path, signatures)
+    except OSError as error:  # taken away while it is read
+        raise PolicyInvalid("the policy cannot be read", where=str(path), detail=str(error)) from error
     shipped = _library(found, adapter)
     for name in [name for name in found.modules if name.startswith("remit/")]:
         if found.modules.pop(name) != shipped.get(name):

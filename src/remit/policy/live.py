@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
-from remit.errors import PolicyInvalid
+from remit.errors import SetupError
 from remit.policy.decision import Decision
 from remit.policy.engine import PolicyEngine
 
 log = structlog.get_logger("remit")
 
-#: Makes the engine of the policy as it is now; ``None`` where that is the one of this revision. Raises ``PolicyInvalid``.
+#: How often it is looked whether what is watched is still what the settings name.
+_LOOK_SECONDS: Final = 1.0
+
+#: Makes the engine of the policy as it is now; ``None`` where that is the one of this revision. Raises ``SetupError`` leaves.
 Load = Callable[[str], Awaitable[PolicyEngine | None]]
 
 
@@ -57,7 +61,7 @@ class LivePolicy:
         async with self._reloading:
             try:
                 engine = await self._load(self.revision)
-            except PolicyInvalid as error:
+            except SetupError as error:  # a signature's key that cannot be read is no PolicyInvalid
                 _tell(self._name, error, in_force=self.revision)
                 return False
             if engine is None:
@@ -69,14 +73,39 @@ class LivePolicy:
             return True
 
     async def watch(self, path: Path, stop: asyncio.Event) -> None:
-        """Reload whenever something below ``path`` changes, until ``stop`` is set."""
-        from watchfiles import awatch  # noqa: PLC0415  only servers watch
+        """Reload whenever something below ``path`` changes, until ``stop`` is set.
 
-        # Of a single file the folder, because a new one is put in the place of the one that was there.
-        is_folder = await asyncio.to_thread(path.is_dir)
-        folder = path if is_folder else path.parent
-        async for _ in awatch(folder, recursive=is_folder, stop_event=stop, debounce=200, step=50):
-            await self.reload()
+        Also where another folder or file takes the place of ``path``, or a link leads elsewhere: within seconds then.
+        """
+        while not stop.is_set():
+            try:
+                await self._watch_place(path, stop)
+            except FileNotFoundError:  # taken away, to be replaced perhaps
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
+
+    async def _watch_place(self, path: Path, stop: asyncio.Event) -> None:
+        """As long as it is the same one. Raises ``FileNotFoundError``."""
+        from watchfiles import Change, awatch  # noqa: PLC0415  only servers watch
+
+        place = await asyncio.to_thread(_Place.of, path)
+        look = int(_LOOK_SECONDS * 1000)
+        is_new = True  # what changed before it was watched
+        async for changes in awatch(
+            place.folder,
+            recursive=place.is_folder,
+            stop_event=stop,
+            debounce=200,
+            step=50,
+            rust_timeout=look,
+            yield_on_timeout=True,
+        ):
+            if changes or is_new:
+                await self.reload()
+            is_new = False
+            is_gone = (Change.deleted, str(place.folder)) in changes
+            if is_gone or await asyncio.to_thread(_Place.of, path) != place:
+                return
 
     @asynccontextmanager
     async def _used(self) -> AsyncIterator[PolicyEngine]:
@@ -92,7 +121,24 @@ class LivePolicy:
                     await engine.aclose()
 
 
-def _tell(name: str, error: PolicyInvalid, *, in_force: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is watched: a policy's folder, or of a single file the one it is in, because a new file takes its place."""
+
+    folder: Path
+    is_folder: bool
+    identity: tuple[int, int]
+
+    @classmethod
+    def of(cls, path: Path) -> _Place:
+        """Where ``path`` leads now. Raises ``FileNotFoundError``."""
+        is_folder = path.is_dir()
+        folder = (path if is_folder else path.parent).resolve(strict=True)
+        status = folder.stat()
+        return cls(folder, is_folder, (status.st_dev, status.st_ino))
+
+
+def _tell(name: str, error: SetupError, *, in_force: str) -> None:
     log.error(
         "policy_not_reloaded",
         policy=name,
