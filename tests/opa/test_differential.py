@@ -47,6 +47,8 @@ BASES = [
     question(phase=Phase.RESULT, result=ResultFacts(200, 30, False, {"items": [{"tax_id": "1"}]})),
     question(phase=Phase.TOKEN_EXCHANGE, arguments={}),
     question("get_payments", principal=person("auditor", groups=("auditors",)), arguments={"count": 3}),
+    question("refund_orders", arguments={"id": "O 1; DROP TABLE x", "amount": 90_000.5, "note": None, "for": "2h"}),
+    question("get_payments", arguments={"network": "8.8.8.8", "amount": -1, "items": [{"id": 77}]}, now=1_800_040_000),
     question(
         arguments={
             "network": "10.1.2.3",
@@ -159,7 +161,7 @@ def test_shipped_policies_decide_the_same(name: str, tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize("path", IDIOMS, ids=lambda path: path.stem)
 def test_the_idioms_of_policies_mean_the_same(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = Bundle.of({path.name: path.read_text("utf-8")}, TABLES)
-    counts = compared(bundle, INPUTS // 3 // len(IDIOMS))
+    counts = compared(bundle, max(60, INPUTS // 3 // len(IDIOMS)))
     report(capsys, path.stem, counts)
     assert sum(counts[found] > 0 for found in ("permit", "deny", "failed")) > 1, (
         "a policy that says one thing tells little"

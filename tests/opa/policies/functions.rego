@@ -3,7 +3,7 @@ package remit.authz
 import future.keywords.not
 import rego.v1
 
-default level(_) := 3
+default level(_) := 1
 
 level(class) := data.remit_data.classes[class]
 

@@ -10,13 +10,19 @@ pointers := {pointer |
 }
 
 decision := {
-	"allow": not_too_many,
+	"allow": allow,
 	"obligations": [{"id": "hide", "type": "redact_result", "properties": {"pointers": pointers, "mode": "mask"}} |
 		input.phase == "result"
 		count(pointers) > 0
 	],
 }
 
-default not_too_many := true
+default allow := false
 
-not_too_many := count(input.result.data) < 4 if is_array(input.result.data)
+allow if input.phase != "result"
+
+allow if {
+	input.phase == "result"
+	is_object(input.result.data)
+	not input.result.truncated
+}
