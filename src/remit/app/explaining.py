@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from remit.app import registry
-from remit.app.policy import load_bundle, start_engine
+from remit.app.judging import Course, Judge
+from remit.app.trying import Tried, trying
 from remit.app.wiring import load_tools
+from remit.approvals.pairs import Pairs
 from remit.catalog.tool import Tool
 from remit.clock import Clock
-from remit.errors import SettingsInvalid, ToolUnknown
-from remit.policy.bundle import Bundle
-from remit.policy.counterfactual import Change, Constants, helpful, paired, single_changes
-from remit.policy.decision import Decision
-from remit.policy.engine import PolicyEngine
-from remit.policy.input import ExchangeTarget, Phase, Question
-from remit.policy.obligations import OF_AN_EXCHANGE
-from remit.principal import ActingParty, Actor, Assurance, Principal
+from remit.errors import ArgumentsInvalid, SettingsInvalid, ToolUnknown
+from remit.permission.fitness import wanted_by
+from remit.policy.counterfactual.changes import evidence_of
+from remit.policy.counterfactual.search import Way, ways
+from remit.policy.counterfactual.trial import Case, Verdict
+from remit.policy.decision import Decision, Deny
+from remit.policy.input import Phase, Question, ResultFacts
+from remit.principal import ActingParty, Actor, Assurance, DelegationChain, Principal
 from remit.settings import Settings
 
 _LIFETIME: Final = 3600
-#: So many ways of one kind are told.
-_OF_A_KIND: Final = 3
-_WAYS: Final = 10
+#: So long ways are looked for.
+_SECONDS: Final = 5.0
+#: A call comes the way that agents come.
+_DOOR: Final = "mcp-http"
+_OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Supposed:
     """Who is supposed to call what: a development user, or anybody with these roles, groups and scopes.
 
-    ``at``: when, in seconds since the epoch; 0: now.
+    ``through``: the agents and services that handed the request on to ``agent``, the first one first. ``at``: when,
+    in seconds since the epoch; 0: now.
     """
 
     user: str
@@ -41,110 +48,143 @@ class Supposed:
     roles: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
     assurance: Assurance = Assurance.AUTHENTICATED
     at: float = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What policy says in each phase, and the ways in which a denied call would be permitted."""
+    """What policy says in each phase, whether the call would be made, and what would have to be otherwise.
+
+    ``again``: what it says of the call once its demands are met. ``problem``: why the call would be refused, where that
+    is not policy's decision. ``is_complete``: there was time to try everything.
+    """
 
     question: Question
     decisions: Mapping[Phase, Decision]
-    ways: tuple[Change, ...] = field(default=())
-
-    @property
-    def allowed(self) -> bool:
-        """Whether the call could be made and a token had for it."""
-        return all(decision.allow for phase, decision in self.decisions.items() if phase is not Phase.TOOL_LIST)
+    verdict: Verdict
+    again: Decision | None = None
+    problem: str = ""
+    ways: tuple[Way, ...] = ()
+    is_complete: bool = True
 
 
 async def explain(settings: Settings, supposed: Supposed, clock: Clock) -> Explained:
-    """Ask the policy of ``settings``. Raises ``SetupError`` leaves, ``ToolUnknown``, ``ArgumentsInvalid``."""
+    """Ask the policy of ``settings``. Raises ``SetupError`` leaves, ``ToolUnknown``, ``ArgumentsInvalid``, and
+    ``PolicyFailed`` for arguments that policy cannot be asked about.
+    """
     tool = load_tools(settings).catalog.get(supposed.tool)
     if tool is None:
-        raise ToolUnknown(f"there is no tool {supposed.tool}", hint="`remit check` counts them")
+        raise ToolUnknown(f"there is no tool {supposed.tool}", hint="`remit check` reads the tool files")
     tool.validate(supposed.arguments)
-    question = _question(settings, supposed, tool, supposed.at or clock.now())
-    engine = await start_engine(settings, clock)
-    try:
-        questions = {phase: _of_phase(question, phase) for phase in (Phase.TOOL_LIST, Phase.TOOL_CALL)}
-        questions[Phase.TOKEN_EXCHANGE] = _of_phase(question, Phase.TOKEN_EXCHANGE)
-        decided = await engine.decide_many([each.document() for each in questions.values()])
-        decisions = dict(zip(questions, decided, strict=True))
-        denied = decisions[Phase.TOOL_CALL]
-        ways = () if denied.allow else await _ways(engine, question, denied, _constants(settings, tool), tool)
-        return Explained(question, decisions, ways)
-    finally:
-        await engine.aclose()
-
-
-def _question(settings: Settings, supposed: Supposed, tool: Tool, now: float) -> Question:
-    principal = Principal(
-        subject=supposed.user,
-        issuer=settings.issuer,
-        client_id=registry.SIGN_IN_CLIENT,
-        audience=settings.mcp_audiences,
-        scopes=supposed.scopes,
-        groups=supposed.groups,
-        roles=supposed.roles,
-        auth_time=int(now),
-        expires_at=int(now) + _LIFETIME,
+    question = await _question(settings, supposed, tool, clock)
+    question.document()
+    async with trying(settings, clock) as tried:
+        judge = Judge(tried, settings, clock, _SECONDS)
+        course = await judge.course(question)
+        decisions = await _decisions(tried, judge, course)
+        found: list[Way] = []
+        if not (course.verdict.is_free or _has_failed(course)):
+            vocabulary = await asyncio.to_thread(tried.vocabulary, settings, tool)
+            case = Case(question, course.verdict, vocabulary, tool.input_schema, partial(_fits, tool))
+            found = await _found(case, judge)
+    again = course.decisions[1] if course.conditions and len(course.decisions) > 1 else None
+    return Explained(
+        question, decisions, course.verdict, again, course.problem, tuple(found), is_complete=not judge.is_late
     )
+
+
+async def _found(case: Case, judge: Judge) -> list[Way]:
+    search = ways(case)
+    try:
+        questions = next(search)
+        while True:
+            questions = search.send(await judge.verdicts(questions))
+    except StopIteration as done:
+        found: list[Way] = done.value
+        return found
+
+
+async def _decisions(tried: Tried, judge: Judge, course: Course) -> dict[Phase, Decision]:
+    """What policy says in each phase, the call's own decision among them; of an answer only where there would be one."""
+    question = course.question
+    asked = {Phase.TOOL_LIST: replace(question, phase=Phase.TOOL_LIST, arguments={})}
+    if question.tool.auth.type != "none":
+        asked[Phase.TOKEN_EXCHANGE] = judge.exchange(question, wanted_by(question.tool))
+    if course.verdict.allowed:
+        asked[Phase.RESULT] = replace(question, phase=Phase.RESULT, result=ResultFacts(status=_OK))
+    decided = await tried.decide([each.document() for each in asked.values()])
+    decisions = {**dict(zip(asked, decided, strict=True)), Phase.TOOL_CALL: course.decisions[0]}
+    if course.step == 3:  # the one that counted
+        decisions[Phase.TOKEN_EXCHANGE] = course.decisions[-1]
+    return {phase: decisions[phase] for phase in Phase if phase in decisions}
+
+
+def _has_failed(course: Course) -> bool:
+    last = course.decisions[-1]
+    return isinstance(last, Deny) and last.failed
+
+
+def _fits(tool: Tool, arguments: Mapping[str, Any]) -> bool:
+    try:
+        tool.validate(arguments)
+    except ArgumentsInvalid:
+        return False
+    return True
+
+
+# ── who is supposed to call ──────────────────────────────────────────────────────────────
+
+
+async def _question(settings: Settings, supposed: Supposed, tool: Tool, clock: Clock) -> Question:
+    now = supposed.at or clock.now()
+    principal = _principal(settings, supposed, now)
+    issuer = settings.issuer if settings.exchange.service == "embedded" else settings.exchange.issuer or ""
+    acting = ActingParty(Actor(supposed.agent, issuer), supposed.assurance, evidence_of(supposed.assurance))
+    return Question(
+        Phase.TOOL_CALL,
+        principal,
+        acting,
+        tool,
+        now,
+        arguments=supposed.arguments,
+        door=_DOOR,
+        first_time=await _is_first(settings, principal, acting, clock),
+    )
+
+
+def _principal(settings: Settings, supposed: Supposed, now: float) -> Principal:
     known = registry.users(settings).get(supposed.user)
-    if known is not None:
-        principal = replace(
-            principal,
-            name=known.name,
-            roles=(*known.roles, *supposed.roles),
-            groups=(*known.groups, *supposed.groups),
-            scopes=(*known.scopes, *supposed.scopes),
-        )
-    elif not (supposed.roles or supposed.groups or supposed.scopes):
+    if known is None and not (supposed.roles or supposed.groups or supposed.scopes):
         raise SettingsInvalid(
             f'nothing is known of "{supposed.user}"',
             where="sts.users",
             hint="name a development user, or say what they have with --role, --group and --scope",
         )
-    evidence = "actor_token" if supposed.assurance is Assurance.AUTHENTICATED else "supposed"
-    acting = ActingParty(Actor(supposed.agent, settings.issuer), supposed.assurance, evidence)
-    return Question(Phase.TOOL_CALL, principal, acting, tool, now, arguments=supposed.arguments, door="cli")
+    others = settings.identity.issuers
+    issuer = settings.issuer if settings.sts.enabled or not others else others[0].issuer
+    return Principal(
+        subject=supposed.user,
+        issuer=issuer,
+        client_id=supposed.agent if supposed.assurance is Assurance.REGISTERED else registry.SIGN_IN_CLIENT,
+        audience=settings.mcp_audiences,
+        scopes=(*(known.scopes if known else ()), *supposed.scopes),
+        chain=DelegationChain(tuple(Actor(name, issuer) for name in reversed(supposed.through))),
+        groups=(*(known.groups if known else ()), *supposed.groups),
+        roles=(*(known.roles if known else ()), *supposed.roles),
+        name=known.name if known else "",
+        auth_time=int(now),
+        expires_at=int(now) + _LIFETIME,
+    )
 
 
-def _of_phase(question: Question, phase: Phase) -> Question:
-    if phase is Phase.TOKEN_EXCHANGE:
-        target = ExchangeTarget(question.tool.auth)
-        return replace(question, phase=phase, tool=target, arguments={}, supported=OF_AN_EXCHANGE)
-    return replace(question, phase=phase, arguments=question.arguments if phase is Phase.TOOL_CALL else {})
-
-
-def _constants(settings: Settings, tool: Tool) -> Constants:
-    """What the policy speaks of; of an OPA server's, which is not read here, what the settings speak of."""
-    known = registry.users(settings).values()
-    names = [*(role for user in known for role in (*user.roles, *user.groups, *user.scopes)), *tool.auth.scopes]
-    embedded = settings.policy.engine == "embedded"
-    bundle = load_bundle(settings, settings.policy.path) if embedded else Bundle.of({})
-    return Constants.of(bundle, names)
-
-
-async def _ways(
-    engine: PolicyEngine, question: Question, denied: Decision, constants: Constants, tool: Tool
-) -> tuple[Change, ...]:
-    """The changes, one or two at once, after which the call would be permitted."""
-    singles = single_changes(question, constants, tool.input_schema)
-    decisions = await engine.decide_many([change.question.document() for change in singles])
-    found = _few([change for change, decision in zip(singles, decisions, strict=True) if decision.allow])
-    if found:
-        return found
-    pairs = paired(question, helpful(denied, singles, decisions))
-    both = await engine.decide_many([change.question.document() for change in pairs])
-    return _few([change for change, decision in zip(pairs, both, strict=True) if decision.allow])
-
-
-def _few(changes: list[Change]) -> tuple[Change, ...]:
-    """Not every hour of the week: some of each kind."""
-    told: list[Change] = []
-    for change in changes:
-        if sum(each.kind == change.kind for each in told) < _OF_A_KIND:
-            told.append(change)
-    return tuple(told[:_WAYS])
+async def _is_first(settings: Settings, principal: Principal, acting: ActingParty, clock: Clock) -> bool:
+    """Whether this agent has never acted for this user, as far as this installation remembers."""
+    if not settings.approvals_file.exists():
+        return True
+    pairs = Pairs(settings.approvals_file, clock)
+    try:
+        return await pairs.is_first(principal, acting)
+    finally:
+        pairs.close()

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from remit.cli.common import Exit, print_json, run, settings_of
+from remit.cli.policy_source import Json, PolicyPath
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from remit.app.explaining import Explained
     from remit.policy.decision import Decision
+    from remit.settings import Settings
 
-_PHASES = {"tool_list": "list", "tool_call": "call", "token_exchange": "exchange"}
+_IF = "it would be permitted if"
+_PHASES = {"tool_list": "list", "tool_call": "call", "token_exchange": "exchange", "result": "answer"}
 
 
 def explain(
@@ -28,6 +33,12 @@ def explain(
     roles: Annotated[list[str] | None, typer.Option("--role", help="A role the user has besides.")] = None,
     groups: Annotated[list[str] | None, typer.Option("--group", help="A group the user is in besides.")] = None,
     scopes: Annotated[list[str] | None, typer.Option("--scope", help="A scope of their token besides.")] = None,
+    through: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--through", metavar="ID", help="Who handed the request on to AGENT; in order, where several did."
+        ),
+    ] = None,
     assurance: Annotated[
         str, typer.Option(help="How the agent is known: authenticated, attested, registered or self_asserted.")
     ] = "authenticated",
@@ -35,14 +46,12 @@ def explain(
         datetime | None,
         typer.Option(help="When, in UTC (default: now).", formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
     ] = None,
-    policy: Annotated[
-        Path | None, typer.Option("--policy", metavar="PATH", help="Ask this policy instead of the one in force.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    policy: PolicyPath = None,
+    as_json: Json = False,
 ) -> None:
     """Say whether USER through AGENT may call TOOL, by which rule, and what would have to change. Nothing is called.
 
-    Exit codes: 0 permitted, 4 denied.
+    Exit codes: 0 permitted, also under conditions; 4 denied.
     """
     from datetime import UTC
 
@@ -63,6 +72,7 @@ def explain(
         roles=tuple(roles or ()),
         groups=tuple(groups or ()),
         scopes=tuple(scopes or ()),
+        through=tuple(through or ()),
         assurance=Assurance(assurance),
         at=at.replace(tzinfo=UTC).timestamp() if at else 0,
     )
@@ -71,24 +81,34 @@ def explain(
         print_json(document(explained))
     else:
         _print(explained)
-    if not explained.allowed:
+    if not explained.verdict.allowed:
         raise typer.Exit(Exit.DENIED)
 
 
-def with_policy(settings: Any, path: Path | None) -> Any:
-    """The settings with another policy in the place of theirs."""
+def with_policy(settings: Settings, path: Path | None) -> Settings:
+    """The settings with another policy in the place of theirs. One that is only looked at need not be signed."""
     if path is None:
         return settings
-    changed = settings.policy.model_copy(update={"path": path.absolute(), "engine": "embedded"})
-    return settings.model_copy(update={"policy": changed})
+    signatures = settings.policy.signatures.model_copy(update={"required": False})
+    changed = {"path": path.absolute(), "engine": "embedded", "signatures": signatures}
+    return settings.model_copy(update={"policy": settings.policy.model_copy(update=changed)})
+
+
+# ── for programs ─────────────────────────────────────────────────────────────────────────
 
 
 def document(explained: Explained) -> dict[str, Any]:
-    """For programs."""
+    """Everything that is known."""
     return {
-        "allowed": explained.allowed,
+        "allowed": explained.verdict.allowed,
+        "conditions": list(explained.verdict.conditions),
+        **({"problem": explained.problem} if explained.problem else {}),
         "decisions": {phase.value: _facts(decision) for phase, decision in explained.decisions.items()},
-        "would_be_allowed_if": [change.says for change in explained.ways],
+        **({"decision_then": _facts(explained.again)} if explained.again else {}),
+        "ways": [
+            {"if": way.says, "conditions": list(way.conditions), "changes": list(way.kinds)} for way in explained.ways
+        ],
+        "complete": explained.is_complete,
     }
 
 
@@ -99,30 +119,69 @@ def _facts(decision: Decision) -> dict[str, Any]:
         "reasons": [
             {"code": each.code, "message": each.message, "audience": each.audience} for each in decision.reasons
         ],
-        "obligations": [{"type": each.type, **each.properties} for each in decision.obligations],
+        "obligations": [
+            {"id": each.id, "type": each.type, "properties": dict(each.properties)} for each in decision.obligations
+        ],
+        **({"detail": decision.detail} if decision.detail else {}),
         "revision": decision.revision,
     }
 
 
+# ── for people ───────────────────────────────────────────────────────────────────────────
+
+
 def _print(explained: Explained) -> None:
-    from remit.cli.render import compact, console, plain, print_rows
+    from remit.cli.render import chain_line, console, plain
 
     out, question = console("data"), explained.question
-    arguments = ", ".join(f"{name}={plain(value)}" for name, value in question.arguments.items())
-    out.print(
-        f"{question.principal.subject} ← {question.acting.actor.sub}  {question.tool.name}({arguments})", style="bold"
-    )
+    handed_on = [actor.sub for actor in reversed(question.principal.chain.actors)]
+    names = chain_line([question.principal.subject, *handed_on, question.acting.actor.sub])
+    arguments = ", ".join(f"{plain(name)}={plain(value)}" for name, value in question.arguments.items())
+    out.print(f"{names}  {question.tool.name}({arguments})", style="bold", soft_wrap=True)
+    style = "green" if explained.verdict.is_free else "yellow" if explained.verdict.allowed else "red"
+    out.print(plain(_verdict(explained)), style=f"bold {style}", soft_wrap=True)
     for phase, decision in explained.decisions.items():
-        verdict = "permitted" if decision.allow else "denied"
-        out.print(f"{_PHASES[phase.value]:<10}{verdict}", style="green" if decision.allow else "red")
-        rows = [("rule", decision.rule), *(("because", f"{each.code}: {each.message}") for each in decision.reasons)]
-        rows += [("demands", compact({"type": each.type, **each.properties})) for each in decision.obligations]
-        if detail := decision.detail:
-            rows.append(("detail", detail))
-        print_rows(out, [(label, text) for label, text in rows if text])
+        _print_decision(out, _PHASES[phase.value], decision)
+        if phase.value == "tool_call" and explained.again is not None and not explained.again.allow:
+            _print_decision(out, "then", explained.again)
+    _print_ways(out, explained)
+
+
+def _verdict(explained: Explained) -> str:
+    verdict = explained.verdict
+    if verdict.conditions:
+        return f"permitted, once {' and '.join(verdict.conditions)}"
+    if explained.problem:
+        return f"refused: {explained.problem}"
+    return "permitted" if verdict.allowed else "denied"
+
+
+def _print_decision(out: Console, label: str, decision: Decision) -> None:
+    from remit.cli.render import compact, print_rows
+
+    verdict = "permitted" if decision.allow else "denied"
+    out.print(f"{label:<10}{verdict}", style="green" if decision.allow else "red")
+    rows = [("rule", decision.rule)]
+    rows += [("because", f"{each.code}: {each.message} (for {each.audience})") for each in decision.reasons]
+    rows += [("demands", compact({"type": each.type, **each.properties})) for each in decision.obligations]
+    print_rows(out, [*rows, ("detail", decision.detail)])
+
+
+def _print_ways(out: Console, explained: Explained) -> None:
+    from remit.cli.render import plain
+
     if explained.ways:
-        out.print("it would be permitted if", style="bold")
-        for change in explained.ways:
-            out.print(f"  {plain(change.says)}")
-    elif not explained.allowed:
-        out.print("no one or two changes would do that could be thought of", style="dim")
+        out.print("it would be permitted just so if" if explained.verdict.allowed else _IF, style="bold")
+        for way in explained.ways:
+            once = f"  (once {' and '.join(way.conditions)})" if way.conditions else ""
+            out.print(f"  {plain(way.says)}{plain(once)}", soft_wrap=True)
+    elif not explained.verdict.allowed:
+        out.print(_told_without_ways(explained), style="dim", soft_wrap=True)
+    if not explained.is_complete:
+        out.print("there was not time enough to try everything", style="dim")
+
+
+def _told_without_ways(explained: Explained) -> str:
+    if any(getattr(decision, "failed", False) for decision in explained.decisions.values()):
+        return "policy failed, so it is the policy that has to change: `remit policy check` and `remit policy eval`"
+    return "no one or two changes were found that would do"
