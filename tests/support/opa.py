@@ -33,23 +33,28 @@ async def opa_server(bundle: Bundle, *, unix: bool = False) -> AsyncIterator[Opa
         folder = Path(name)
         write_bundle(bundle, folder / "bundle.tar.gz")
         # A machine that is busy with other tests is no reason to deny.
-        place = OpaPlace(socket=folder / "s", timeout=10) if unix else OpaPlace(url=_free_url(), timeout=10)
-        address = f"unix://{place.socket}" if unix else place.url.removeprefix("http://")
-        command = [str(OPA), "run", "--server", "--skip-version-check", "--log-level", "error", "--addr", address]
-        with (folder / "log").open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                *command, "--bundle", "bundle.tar.gz", stdout=log, stderr=log, cwd=folder
-            )
-        try:
-            await _until_it_listens(place, process, folder / "log")
+        place = OpaPlace(socket=folder / "s", timeout=10) if unix else OpaPlace(url=free_url(), timeout=10)
+        async with opa_at(place, folder, "--bundle", "bundle.tar.gz"):
             yield place
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
 
 
-def _free_url() -> str:
+@asynccontextmanager
+async def opa_at(place: OpaPlace, folder: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """OPA's process, in this folder, once it listens there; killed in the end."""
+    address = f"unix://{place.socket}" if place.socket else place.url.removeprefix("http://")
+    command = [str(OPA), "run", "--server", "--skip-version-check", "--log-level", "error", "--addr", address]
+    with (folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, *arguments, stdout=log, stderr=log, cwd=folder)
+    try:
+        await _until_it_listens(place, process, folder / "log")
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def free_url() -> str:
     """A port that was free a moment ago."""
     listener = Listener()
     listener.socket.close()
