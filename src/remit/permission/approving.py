@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 from remit.approvals.approval import Approval, Approver, Binding, State, Terms
@@ -13,6 +14,8 @@ from remit.policy.input import ApprovalState
 from remit.policy.obligations import ApprovalTerms
 
 _MAX_QUESTION: Final = 2000
+#: Any other name of an argument may be made to look like a line of its own.
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 async def approval_of(asked: Asked, binding: Binding, terms: Terms, approvals: Approvals, record: Record) -> Approval:
@@ -78,18 +81,23 @@ def _question(asked: Asked) -> str:
 
     Where that is too long for a dialogue, they are not asked there, but by `remit approvals show`.
     """
-    arguments = (f"  {_plain(name)}: {_shown(value)}" for name, value in sorted(asked.call.arguments.items()))
+    arguments = (f"  {_named(name)}: {_shown(value)}" for name, value in sorted(asked.call.arguments.items()))
     agent, user = _plain(asked.acting.actor.sub), _plain(asked.principal.subject)
     head = f"{agent} wants to call {asked.operation.name} as {user}, with:"
     return "\n".join((head, *arguments, "Allow it, this once?"))
 
 
+def _named(name: str) -> str:
+    return name if _NAME.fullmatch(name) else _shown(name)
+
+
 def _shown(value: Any) -> str:
-    return _plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    """As JSON, so that no two values look alike: a text stands in quotes, and what is escaped in it is told."""
+    return _plain(json.dumps(value, ensure_ascii=False))
 
 
 def _plain(text: str) -> str:
-    """What does not print is escaped, so that no two values look alike and no line is made up."""
+    """What does not print is escaped, so that no line is made up."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
