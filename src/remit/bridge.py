@@ -113,6 +113,7 @@ class Bridge:
             caller, acting = await self._identify(call.token)  # 1
             record.identified(caller.principal, acting)
             if operation is None:  # 2 was the door's
+                await self._parts.permissions.check_unknown(call, caller, acting)
                 raise ToolUnknown("there is nothing of that name")
             record.found(operation)
             asked = Asked(call, caller, acting, operation)
@@ -188,6 +189,7 @@ class Bridge:
         """
         tool = self._parts.tools.catalog.get(call.name)
         if tool is None:
+            await self._parts.permissions.check_unknown(call, caller, acting)
             raise ToolUnknown("there is no such tool")
         try:
             tool.validate(call.arguments)

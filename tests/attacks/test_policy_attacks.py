@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path as File
@@ -14,14 +14,23 @@ import httpx
 import pytest
 
 from remit.approvals.approval import ApprovalAnswer
-from remit.errors import ApprovalRequired, PolicyFailed, PolicyInvalid, ResultWithheld, SettingsInvalid, SetupError
+from remit.errors import (
+    ApprovalRequired,
+    PolicyFailed,
+    PolicyInvalid,
+    ResultWithheld,
+    SettingsInvalid,
+    SetupError,
+    ToolUnknown,
+)
 from remit.policy.bundle import load_policy
+from remit.policy.decision import Basis, Decision, failed
 from remit.policy.engine import PolicyEngine
 from remit.policy.live import LivePolicy
 from remit.policy.obligations import Redaction
 from remit.policy.redaction import redacted
 from remit.policy.rego import RegoEngine
-from support.path import PERMIT, Path, permit_with
+from support.path import DENY_SILENTLY, PERMIT, Path, permit_with
 from support.policy import answering, engine
 
 pytestmark = pytest.mark.anyio
@@ -103,6 +112,45 @@ async def test_a_tool_that_names_no_scope_does_not_get_all_of_them_past_a_narrow
     with pytest.raises(PolicyFailed):
         await path.call("without_scopes", {})
     assert [request.scopes for request in path.service.asked] == [("orders:read",)]
+
+
+# ── what is hidden ───────────────────────────────────────────────────────────────────────
+
+
+@dataclass(eq=False)
+class Overloaded:
+    """An engine that can be brought to where it decides nothing any more."""
+
+    inner: RegoEngine
+    is_down: bool = False
+    revision: str = "1"
+
+    async def decide(self, document: Mapping[str, Any]) -> Decision:
+        return failed(Basis("d", "1"), "1000 wait") if self.is_down else await self.inner.decide(document)
+
+    async def decide_many(self, documents: Sequence[Mapping[str, Any]]) -> list[Decision]:
+        return [await self.decide(document) for document in documents]
+
+    async def aclose(self) -> None:
+        """Nothing runs."""
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("get_order", {"id": "O1"}), ("get_order", {"id": 7}), ("get_order", {}), ("no_such_tool", {"id": "O1"})],
+    ids=["hidden", "hidden, wrong arguments", "hidden, no arguments", "unknown"],
+)
+async def test_overloading_policy_does_not_tell_hidden_tools_from_unknown_ones(
+    name: str, arguments: dict[str, Any]
+) -> None:
+    policy = Overloaded(answering(DENY_SILENTLY))
+    path = Path(policy)
+    with pytest.raises(ToolUnknown):
+        await path.call(name, arguments)
+    policy.is_down = True
+    with pytest.raises(PolicyFailed):
+        await path.call(name, arguments)
+    assert path.sent == []
 
 
 # ── redaction ────────────────────────────────────────────────────────────────────────────

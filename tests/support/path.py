@@ -28,8 +28,8 @@ from remit.identity.actor import ActorResolver, OwnToken
 from remit.identity.subject import SubjectIdentifier
 from remit.permission.panel import Panel, SecondOpinion
 from remit.permission.permissions import Permissions
+from remit.policy.engine import PolicyEngine
 from remit.policy.inputs import InputKeeper
-from remit.policy.rego import RegoEngine
 from remit.sts.users import DevelopmentUser
 from remit.tokens.jwks import LiveKeys
 from remit.tokens.verifier import RFC9068_CLAIMS, Expectation, TokenVerifier, TrustedIssuer
@@ -129,7 +129,7 @@ class Service:
 class Path:
     """A bridge with everything around it that a test wants to see or change."""
 
-    policy: RegoEngine = field(default_factory=lambda: answering(PERMIT))
+    policy: PolicyEngine = field(default_factory=lambda: answering(PERMIT))
     answer: httpx.Response | Exception | None = None
     refuse: frozenset[str] = frozenset()
     own_token: bool = True

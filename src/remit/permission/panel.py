@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from remit.approvals.approval import Approval, Approver, Binding, Terms
 from remit.call import ToolCall
+from remit.catalog.tool import ToolAuth
 from remit.clock import Clock
 from remit.exchange.messages import Wanted
 from remit.policy.decision import Decision
 from remit.policy.engine import PolicyEngine
-from remit.policy.input import Operation, Question
+from remit.policy.input import ExchangeTarget, Operation, Question
 from remit.policy.obligations import Demands
 from remit.principal import ActingParty, Caller, Principal
 
@@ -30,6 +31,10 @@ class Asked:
     def principal(self) -> Principal:
         """The caller without their token."""
         return self.caller.principal
+
+
+#: What policy is asked about where there is nothing of the name that a caller gave.
+NOTHING: Final[Operation] = ExchangeTarget(ToolAuth("none", "", "", (), "optional", 0), kind="tool")
 
 
 @dataclass(frozen=True, slots=True)

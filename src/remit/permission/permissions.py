@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from remit.audit.trail import Record
-from remit.call import Watch
+from remit.call import ToolCall, Watch
 from remit.catalog.tool import Tool
 from remit.downstream.result import ToolResult, with_data
 from remit.errors import PolicyFailed, ResultWithheld, ToolHidden
 from remit.exchange.messages import Wanted
 from remit.permission.approving import approval_of, binding_of, fits, state_of, terms_of
 from remit.permission.fitness import check_actor, check_held, check_sign_in, late_demands, wanted_by
-from remit.permission.panel import Asked, Panel, Permission
+from remit.permission.panel import NOTHING, Asked, Panel, Permission
 from remit.policy.decision import Decision, Deny
 from remit.policy.input import ExchangeTarget, Operation, Phase, Question, ResultFacts
 from remit.policy.obligations import OF_A_ROUTE, OF_AN_EXCHANGE, SUPPORTED, Demands
@@ -48,9 +48,23 @@ class Permissions:
         return [decision.allow for decision in decisions]
 
     async def check_shown(self, asked: Asked) -> None:
-        """What is wrong with a call's arguments would tell a hidden tool from an unknown one. Raises ``ToolHidden``."""
-        if not (await self._listed(asked)).allow:
+        """What is wrong with a call's arguments would tell a hidden tool from an unknown one.
+
+        Raises ``ToolHidden``; ``PolicyFailed`` where policy cannot say.
+        """
+        listed = await self._listed(asked)
+        if isinstance(listed, Deny) and not listed.failed:
             raise ToolHidden("there is no such tool") from None
+        listed.require_permit()
+
+    async def check_unknown(self, call: ToolCall, caller: Caller, acting: ActingParty) -> None:
+        """While policy cannot say of a tool whether it is hidden, an unknown one has to look the same.
+
+        Raises ``PolicyFailed``.
+        """
+        listed = await self._listed(Asked(call, caller, acting, NOTHING))
+        if isinstance(listed, Deny) and listed.failed:
+            listed.require_permit()
 
     # ── call ─────────────────────────────────────────────────────────────────────────────
 
