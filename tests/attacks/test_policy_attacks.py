@@ -27,11 +27,11 @@ from remit.policy.bundle import load_policy
 from remit.policy.decision import Basis, Decision, failed
 from remit.policy.engine import PolicyEngine
 from remit.policy.live import LivePolicy
-from remit.policy.obligations import Redaction
+from remit.policy.obligations import Redaction, StepUp
 from remit.policy.redaction import redacted
 from remit.policy.rego import RegoEngine
 from support.path import DENY_SILENTLY, PERMIT, Path, permit_with
-from support.policy import answering, engine
+from support.policy import NOW, answering, engine, person
 
 pytestmark = pytest.mark.anyio
 
@@ -112,6 +112,18 @@ async def test_a_tool_that_names_no_scope_does_not_get_all_of_them_past_a_narrow
     with pytest.raises(PolicyFailed):
         await path.call("without_scopes", {})
     assert [request.scopes for request in path.service.asked] == [("orders:read",)]
+
+
+@pytest.mark.parametrize(
+    ("auth_time", "met"),
+    [(NOW, True), (NOW - 300, True), (NOW + 30, True), (NOW - 301, False), (NOW + 3600, False), (NOW * 1000, False)],
+)
+def test_a_sign_in_that_is_yet_to_be_is_not_a_recent_one(auth_time: int, met: bool) -> None:  # noqa: FBT001
+    assert StepUp(max_age=300).is_met(person(auth_time=auth_time), NOW) is met
+
+
+def test_without_a_time_nobody_signed_in_recently() -> None:
+    assert not StepUp(max_age=86_400).is_met(person(auth_time=0), 100)
 
 
 # ── what is hidden ───────────────────────────────────────────────────────────────────────

@@ -29,6 +29,8 @@ OF_A_ROUTE: Final = (LIMIT_LIFETIME, NARROW_SCOPES, STEP_UP)
 #: The approver that is the user themself.
 THE_USER: Final = "user"
 
+#: How far an issuer's clock may be ahead of this one. A time in milliseconds is thousands of years ahead.
+_CLOCK_SECONDS: Final = 60
 _MAX_SECONDS: Final = 86_400
 _MAX_ITEMS: Final = 100
 _MAX_TEXT: Final = 256
@@ -79,11 +81,12 @@ class StepUp:
     max_age: int = 0
 
     def is_met(self, principal: Principal, now: float) -> bool:
-        """Whether the user's token says so. What it does not say does not count."""
+        """Whether the user's token says so. What it does not say does not count, nor a sign-in that is yet to be."""
+        signed_in = principal.auth_time
         return (
             (not self.acr_values or principal.acr in self.acr_values)
             and set(self.scopes) <= set(principal.scopes)
-            and (not self.max_age or 0 < principal.auth_time >= now - self.max_age)
+            and (not self.max_age or (signed_in > 0 and now - self.max_age <= signed_in <= now + _CLOCK_SECONDS))
         )
 
 
