@@ -155,7 +155,8 @@ class Bridge:
         watch.calling(request)  # 6
         response = await self._parts.apis.send(request, token.credential if token else None, tool, call_id=record.id)
         record.called(request, response)
-        result = shape(tool, response)
+        quote = await self._parts.permissions.may_quote(permission, tool, response.status, record)
+        result = shape(tool, response, quote=quote)
         result = await self._parts.permissions.release(permission, tool, response.status, result, record)
         record.answered(result)
         return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path as File
@@ -16,6 +16,7 @@ import pytest
 from remit.approvals.approval import ApprovalAnswer
 from remit.errors import (
     ApprovalRequired,
+    DownstreamRefused,
     PolicyFailed,
     PolicyInvalid,
     ResultWithheld,
@@ -118,7 +119,7 @@ async def test_a_tool_that_names_no_scope_does_not_get_all_of_them_past_a_narrow
     ("auth_time", "met"),
     [(NOW, True), (NOW - 300, True), (NOW + 30, True), (NOW - 301, False), (NOW + 3600, False), (NOW * 1000, False)],
 )
-def test_a_sign_in_that_is_yet_to_be_is_not_a_recent_one(auth_time: int, met: bool) -> None:  # noqa: FBT001
+def test_a_sign_in_that_is_yet_to_be_is_not_a_recent_one(auth_time: int, met: bool) -> None:
     assert StepUp(max_age=300).is_met(person(auth_time=auth_time), NOW) is met
 
 
@@ -211,6 +212,36 @@ def test_what_was_removed_does_not_come_back_as_a_mask_or_hash() -> None:
         assert again == {"a": [2]}
     whole = redacted({"a": ["zq", 2]}, [first, Redaction((("a",),), "hash")], KEY)
     assert whole == redacted({"a": [2]}, [Redaction((("a",),), "hash")], KEY)
+
+
+#: The tool ``quoting`` says of a 409: ``In use: {{message}}``.
+IN_USE = httpx.Response(409, json={"message": "zq-held-by-carol"})
+DENY_RESULT = '{"allow": false, "reasons": []}'
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        lambda: answering(redacting("/message")),
+        lambda: phased(result=redacting("/message")),
+        lambda: phased(result=redacting("/anything", mode="hash")),
+        lambda: phased(result=DENY_RESULT),
+        lambda: policy_of('decision := {"allow": true} if input.result.status in {0, 200}'),
+        lambda: phased(result=permit_with("require_approval", '{"approvers": ["user"]}')),
+    ],
+    ids=["call", "result", "elsewhere", "denied", "undecided", "not approved"],
+)
+async def test_an_api_that_is_made_to_fail_does_not_tell_what_policy_hides(policy: Callable[[], RegoEngine]) -> None:
+    path = Path(policy(), IN_USE)
+    with pytest.raises(DownstreamRefused) as caught:
+        await path.call("quoting", {})
+    assert caught.value.status == 409
+    assert "zq-" not in str(caught.value) + caught.value.detail + str(path.store.records)
+
+
+async def test_where_nothing_is_hidden_the_apis_words_are_told() -> None:
+    with pytest.raises(DownstreamRefused, match="In use: zq-held-by-carol"):
+        await Path(answering(PERMIT), IN_USE).call("quoting", {})
 
 
 # ── reload ───────────────────────────────────────────────────────────────────────────────

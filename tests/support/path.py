@@ -63,6 +63,11 @@ tools:
     input: {type: object, properties: {}}
     request: {method: GET, path: /any}
     auth: {scopes: []}
+  - name: quoting
+    description: Tells in the API's own words why something is in use.
+    input: {type: object, properties: {}}
+    request: {method: GET, path: /quoting}
+    response: {errors: {"409": "In use: {{message}}"}}
   - name: admin_orders
     description: Needs a scope that the user's token does not hold.
     input: {type: object, properties: {}}

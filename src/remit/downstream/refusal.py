@@ -31,18 +31,31 @@ _SENTENCES: Final = {
 _BY_CLASS: Final = {3: "answered with a redirect, which is not followed", 4: "refused the request", 5: "failed"}
 
 
-def refusal(tool: Tool, response: ApiResponse) -> DownstreamError:
-    """The error for a status that is no success. Nothing of the body is in it but what the tool file names."""
+def quotes(tool: Tool, status: int) -> bool:
+    """Whether the tool file puts values of the body into the error for this status."""
+    sentence = _sentence(tool, status)
+    return sentence is not None and any(isinstance(part, Expression) for part in sentence.parts)
+
+
+def refusal(tool: Tool, response: ApiResponse, *, quote: bool = True) -> DownstreamError:
+    """The error for a status that is no success. Nothing of the body is in it but what the tool file names.
+
+    ``quote``: whether that may be; otherwise it is told in our own words.
+    """
     status = response.status
     kind = DownstreamRefused if 300 <= status < 500 else DownstreamFailed
-    errors = tool.response.errors
-    sentence = errors.get(str(status)) or errors.get(f"{status // 100}xx")
+    sentence = _sentence(tool, status) if quote else None
     return kind(
         _render(sentence, response) if sentence else _default(tool, status),
         status=status,
         detail=_detail(tool, response),
         hint=_hint(tool, status),
     )
+
+
+def _sentence(tool: Tool, status: int) -> Sentence | None:
+    errors = tool.response.errors
+    return errors.get(str(status)) or errors.get(f"{status // 100}xx")
 
 
 def _default(tool: Tool, status: int) -> str:

@@ -58,10 +58,13 @@ def with_data(tool: Tool, result: ToolResult, unwrapped: Any) -> ToolResult:
     return replace(result, data=data, text=text, size=len(text.encode()))
 
 
-def shape(tool: Tool, response: ApiResponse) -> ToolResult:
-    """Shape an answer. Raises ``DownstreamRefused`` (3xx, 4xx), ``DownstreamFailed`` (5xx) or ``ResponseUnusable``."""
+def shape(tool: Tool, response: ApiResponse, *, quote: bool = True) -> ToolResult:
+    """Shape an answer. Raises ``DownstreamRefused`` (3xx, 4xx), ``DownstreamFailed`` (5xx) or ``ResponseUnusable``.
+
+    ``quote``: whether such a refusal may hold values of the answer.
+    """
     if not 200 <= response.status < 300:
-        raise refusal(tool, response)
+        raise refusal(tool, response, quote=quote)
     plan = tool.response
     try:
         whole = _selected(plan, read_content(response))

@@ -13,6 +13,7 @@ from dataclasses import replace
 from remit.audit.trail import Record
 from remit.call import ToolCall, Watch
 from remit.catalog.tool import Tool
+from remit.downstream.refusal import quotes
 from remit.downstream.result import ToolResult, with_data
 from remit.errors import PolicyFailed, ResultWithheld, ToolHidden
 from remit.exchange.messages import Wanted
@@ -184,6 +185,23 @@ class Permissions:
                 "the API acted, but its answer is a text of which policy wants to hide a part; it is withheld",
                 detail=str(error),
             ) from error
+
+    async def may_quote(self, permission: Permission, tool: Tool, status: int, record: Record) -> bool:
+        """Whether the error for this status may hold those values of the API's answer that the tool file names.
+
+        No pointer leads to them, so not where anything at all of an answer is to be hidden.
+        """
+        if not quotes(tool, status):
+            return True
+        if permission.demands.redactions:
+            return False
+        question = replace(
+            permission.question, phase=Phase.RESULT, result=ResultFacts(status), now=self._panel.clock.now()
+        )
+        try:
+            return not (await self._released(question, permission, record)).redactions
+        except ResultWithheld:
+            return False
 
     async def _released(self, question: Question, permission: Permission, record: Record) -> Demands:
         try:
