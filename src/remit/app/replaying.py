@@ -1,156 +1,206 @@
-"""Path: past calls put to another policy: which of them would have ended otherwise, and by which rule."""
+"""Path: past calls put to another policy: which of them would have ended otherwise, and by which rule.
+
+1. **read** the decisions about calls out of the trail, with what was kept of their input (``past_calls``);
+2. **guess** what they were about where no values were kept (``guessing``);
+3. **decide** about each by the policy that is tried, and compare.
+"""
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any, Final
 
-from remit.app.policy import start_engine
-from remit.audit.store.reader import TrailReader, open_reader
+from remit.app.guessing import Guesser
+from remit.app.past_calls import Ending, Past, Seen, Unreadable, decided, ending_of, read_past
+from remit.app.trying import Tried, trying
+from remit.app.wiring import load_tools
+from remit.audit.chain import StoredRecord
+from remit.audit.store.reader import open_reader
 from remit.clock import Clock
 from remit.credential import Credential
+from remit.errors import PolicyInvalid
 from remit.policy.decision import Decision
-from remit.policy.engine import PolicyEngine
-from remit.policy.inputs import KeptInput, KeptUnreadable, open_kept
+from remit.policy.obligations import REQUIRE_APPROVAL, STEP_UP
 from remit.settings import Settings
 
-_PAGE: Final = 1000
-_BATCH: Final = 256
-#: Values that stand in for arguments that were not kept: whatever policy compares them with lies between some of them.
-_STAND_INS: Final[Sequence[Mapping[str, Any]]] = (
-    {"number": 0, "string": "", "boolean": False, "array": [], "object": {}, "null": None},
-    {"number": 1, "string": "a", "boolean": True, "array": [], "object": {}, "null": None},
-    {"number": 10**12, "string": "zzzzzzzz", "boolean": True, "array": [], "object": {}, "null": None},
-)
+_BATCH: Final = 128
+_MAX_CALLS: Final = 100
+_MAX_GROUPS: Final = 1000
+_FURTHER: Final = "further rules"
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """A decision about a call, out of the trail. ``rule`` is what decided then."""
+class Group:
+    """Calls that would end otherwise in the same way, by the same ``rule``; ``now`` has more than one ending where that
+    depends on values that were not kept. ``calls`` are the first hundred of ``count``.
+    """
 
-    call_id: str
-    tool: str
-    subject: str
-    actor: str
-    allow: bool
     rule: str
-    kept: KeptInput = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Flip:
-    """A call that would end otherwise."""
-
-    past: Past
-    now: Decision
-
-    @property
-    def by(self) -> str:
-        """The rule that makes the difference: the one that denies, then or now."""
-        return self.past.rule if self.now.allow else self.now.rule or self.now.detail
+    was: Ending
+    now: tuple[Ending, ...]
+    count: int
+    calls: tuple[Past, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of ``calls`` decisions. ``uncertain``: it depends on argument values, and those were not kept.
+    """What became of ``calls`` decisions under the policy ``revision``.
 
-    ``left_out``: decisions of which nothing was kept that can be read.
+    ``guessed`` of them were decided about again with values that stand in for those that were not kept, the others as
+    they were. ``flips`` would end otherwise; of ``uncertain`` that depends on those values. ``left_out``: why some could
+    not be decided about at all, and how many.
     """
 
     revision: str
     calls: int
-    flips: tuple[Flip, ...]
-    uncertain: tuple[Past, ...]
-    left_out: int
+    guessed: int
+    flips: tuple[Group, ...]
+    uncertain: tuple[Group, ...]
+    left_out: Mapping[str, int]
 
-    def by_rule(self) -> dict[str, list[Flip]]:
-        """The flips grouped by the rule that makes the difference, the largest group first."""
-        groups: dict[str, list[Flip]] = {}
-        for flip in self.flips:
-            groups.setdefault(flip.by, []).append(flip)
-        return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
+    @property
+    def flip_count(self) -> int:
+        """How many calls would end otherwise."""
+        return sum(group.count for group in self.flips)
+
+    @property
+    def uncertain_count(self) -> int:
+        """Of how many calls that is not known."""
+        return sum(group.count for group in self.uncertain)
 
 
-async def replay(settings: Settings, keys: Iterable[Credential], since: float, clock: Clock) -> Replayed:
-    """Put the decisions since ``since`` (seconds since the epoch) to the policy of ``settings``.
+async def replay(
+    settings: Settings, under: Settings, keys: Sequence[Credential], since: float, clock: Clock, seen: Seen
+) -> Replayed:
+    """Put the decisions since ``since`` (seconds since the epoch) to the policy of ``under``.
 
-    The trail itself is believed here; `remit audit verify` says whether it may be. Raises ``SetupError`` leaves.
+    ``settings`` are those in force. ``seen`` is told how many of how many records were read. Raises ``SetupError``
+    leaves.
     """
-    engine = await start_engine(settings, clock)
-    try:
-        with open_reader(settings.audit_file) as trail:
-            return await _replay(engine, _decisions(trail, since), list(keys))
-    finally:
-        await engine.aclose()
+    async with AsyncExitStack() as stack:
+        trail = stack.enter_context(open_reader(settings.audit_file))
+        tried = await stack.enter_async_context(trying(under, clock))
+        then = await _in_force(settings, under, clock, stack)
+        catalog = load_tools(settings).catalog
+        replayer = _Replayer(tried, Guesser(tried, then, tried.vocabulary(settings), catalog), keys)
+        for records in _batches(decided(trail, since, seen)):
+            await replayer.take(records)
+        return replayer.replayed()
 
 
-async def _replay(engine: PolicyEngine, facts: Iterator[Mapping[str, Any]], keys: list[Credential]) -> Replayed:
-    calls, left_out = 0, 0
-    flips: list[Flip] = []
-    uncertain: list[Past] = []
-    batch: list[Past] = []
-    for each in facts:
-        past = _past(each, keys)
-        calls, left_out = calls + 1, left_out + (past is None)
-        if past is not None:
-            batch.append(past)
-        if len(batch) == _BATCH:
-            await _judge(engine, batch, flips, uncertain)
-            batch = []
-    await _judge(engine, batch, flips, uncertain)
-    return Replayed(engine.revision, calls, tuple(flips), tuple(uncertain), left_out)
-
-
-async def _judge(engine: PolicyEngine, batch: list[Past], flips: list[Flip], uncertain: list[Past]) -> None:
-    documents = [list(_documents(past.kept)) for past in batch]
-    decisions = iter(await engine.decide_many([document for each in documents for document in each]))
-    for past, each in zip(batch, documents, strict=True):
-        judged = [next(decisions) for _ in each]
-        verdicts = {decision.allow for decision in judged}
-        if len(verdicts) > 1:
-            uncertain.append(past)
-        elif past.allow not in verdicts:
-            flips.append(Flip(past, judged[0]))
-
-
-def _documents(kept: KeptInput) -> Iterator[dict[str, Any]]:
-    """The document as it was, or with each set of stand-ins for the arguments that were not kept."""
-    if kept.exact or not kept.document.get("arguments"):
-        yield kept.document
-        return
-    for values in _STAND_INS:
-        yield {**kept.document, "arguments": _filled(kept.document["arguments"], values)}
-
-
-def _filled(types: Any, values: Mapping[str, Any]) -> Any:
-    if isinstance(types, dict):
-        return {name: _filled(each, values) for name, each in types.items()}
-    return values.get(types)
-
-
-def _past(facts: Mapping[str, Any], keys: list[Credential]) -> Past | None:
-    decision = facts["decision"]
-    try:
-        kept = open_kept(decision.get("input") or {}, keys, decision.get("input_digest", ""))
-    except KeptUnreadable:
+async def _in_force(settings: Settings, under: Settings, clock: Clock, stack: AsyncExitStack) -> Tried | None:
+    """The policy of the settings, where that is another one and can be used."""
+    if settings.policy == under.policy:
         return None
-    return Past(
-        call_id=facts["call_id"],
-        tool=facts.get("tool", {}).get("name", ""),
-        subject=facts.get("principal", {}).get("subject", ""),
-        actor=facts.get("actor", {}).get("sub", ""),
-        allow=decision.get("allow") is True,
-        rule=decision.get("rule", ""),
-        kept=kept,
-    )
+    try:
+        return await stack.enter_async_context(trying(settings, clock))
+    except PolicyInvalid:
+        return None
 
 
-def _decisions(trail: TrailReader, since: float) -> Iterator[Mapping[str, Any]]:
-    """The records that hold a decision about a call, oldest first."""
-    seq = 0
-    while page := trail.after(seq, _PAGE):
-        seq = page[-1].seq
-        for record in page:
-            if record.time_ms >= since * 1000 and record.kind in ("intent", "outcome") and "decision" in record.facts:
-                yield record.facts
+def _batches(records: Iterable[StoredRecord]) -> Iterator[list[StoredRecord]]:
+    each = iter(records)
+    while batch := list(itertools.islice(each, _BATCH)):
+        yield batch
+
+
+class _Replayer:
+    """Decides again, and counts what comes of it."""
+
+    def __init__(self, tried: Tried, guesser: Guesser, keys: Sequence[Credential]) -> None:
+        self._tried = tried
+        self._guesser = guesser
+        self._keys = keys
+        self._calls = 0
+        self._guessed = 0
+        self._left_out: Counter[str] = Counter()
+        self._flips = _Groups()
+        self._uncertain = _Groups()
+
+    async def take(self, records: Sequence[StoredRecord]) -> None:
+        """Some records, in order."""
+        pasts = [past for record in records if (past := self._read(record)) is not None]
+        asked = [past for past in pasts if not self._decides_the_same(past)]
+        self._guessed += sum(past.misses_values for past in asked)
+        documents = await self._guesser.documents(asked)
+        decisions = iter(await self._tried.decide([document for each in documents for document in each]))
+        for past, each in zip(asked, documents, strict=True):
+            self._compare(past, [(next(decisions), document) for document in each])
+
+    def replayed(self) -> Replayed:
+        """What came of all."""
+        return Replayed(
+            self._tried.engine.revision,
+            self._calls,
+            self._guessed,
+            self._flips.all(),
+            self._uncertain.all(),
+            dict(sorted(self._left_out.items())),
+        )
+
+    def _read(self, record: StoredRecord) -> Past | None:
+        try:
+            past = read_past(record, self._keys)
+        except Unreadable as error:
+            self._calls += 1
+            self._left_out[str(error)] += 1
+            return None
+        if past is not None:
+            self._calls += 1
+        return past
+
+    def _decides_the_same(self, past: Past) -> bool:
+        """The same policy does, whatever the values were."""
+        is_known = bool(self._tried.bundle.modules)
+        return is_known and past.revision == self._tried.engine.revision and not past.was_failure
+
+    def _compare(self, past: Past, judged: Sequence[tuple[Decision, Mapping[str, Any]]]) -> None:
+        endings = {ending_of(decision, document): decision for decision, document in reversed(judged)}
+        others = [ending for ending in Ending if ending in endings and ending is not past.ending]
+        if others:
+            now = tuple(ending for ending in Ending if ending in endings)
+            groups = self._uncertain if past.ending in endings else self._flips
+            groups.add(_rule(past, endings[others[-1]], others[-1]), past, now)
+
+
+def _rule(past: Past, decision: Decision, ending: Ending) -> str:
+    """What makes the difference: the rule that denied, else the one that denies or demands now, or demanded."""
+    if past.ending is Ending.DENY:
+        return past.rule
+    match ending:
+        case Ending.DENY:
+            return f"{decision.rule}: {decision.detail}" if decision.detail else decision.rule
+        case Ending.APPROVAL | Ending.SIGN_IN:
+            kind = REQUIRE_APPROVAL if ending is Ending.APPROVAL else STEP_UP
+            names = " ".join(each.id for each in decision.obligations if each.type == kind)
+            return f"{decision.rule}: {kind} {names}"
+        case _:
+            return f"{past.rule}: {' '.join(past.demands)}"
+
+
+class _Groups:
+    """Calls by the rule that makes the difference, bounded: the trail and the policy say how many there are."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[_Key] = Counter()
+        self._calls: dict[_Key, list[Past]] = {}
+
+    def add(self, rule: str, past: Past, now: tuple[Ending, ...]) -> None:
+        """One more."""
+        key = (rule, past.ending, now)
+        if key not in self._counts and len(self._counts) >= _MAX_GROUPS:
+            key = (_FURTHER, past.ending, now)
+        self._counts[key] += 1
+        if len(calls := self._calls.setdefault(key, [])) < _MAX_CALLS:
+            calls.append(past)
+
+    def all(self) -> tuple[Group, ...]:
+        """The largest first, else in order of appearance."""
+        return tuple(Group(*key, count, tuple(self._calls[key])) for key, count in self._counts.most_common())
+
+
+_Key = tuple[str, Ending, tuple[Ending, ...]]

@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from remit.cli.common import Exit, print_json, run, settings_of
+from remit.cli.policy_source import Json
 
 if TYPE_CHECKING:
-    from remit.app.replaying import Replayed
+    from rich.console import Console
 
-_EXAMPLES = 5
+    from remit.app.past_calls import Past, Seen
+    from remit.app.replaying import Group, Replayed
+    from remit.credential import Credential
+    from remit.settings import Settings
+
+_EXAMPLES: Final = 5
+_STYLES: Final = {"allow": "yellow", "approval": "cyan", "sign-in": "cyan", "deny": "red"}
 
 
 def replay(
     context: typer.Context,
-    since: Annotated[str, typer.Option(help="How far back: 7d, 12h, 30m.")] = "7d",
+    since: Annotated[str, typer.Option(metavar="AGO", help="How far back: 7d, 12h, 30m.")] = "7d",
     policy: Annotated[
         Path | None,
-        typer.Option("--with", metavar="PATH", help="A policy folder or bundle (default: the policy in force)."),
+        typer.Option(
+            "--with", metavar="PATH", exists=True, help="A policy folder or bundle (default: the policy in force)."
+        ),
     ] = None,
     key_files: Annotated[
         list[Path] | None,
-        typer.Option("--key-file", metavar="FILE", help="An earlier secret of `policy.inputs_key`."),
+        typer.Option("--key-file", metavar="FILE", help="An earlier secret of `policy.inputs_key`; more than once."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Put the calls of the trail to a policy and list those that would flip, grouped by the rule that decides.
+    """Put the calls of the trail to a policy, and list those that would end otherwise by the rule that makes it so.
 
-    Without argument values (`policy.keep_inputs: redacted`) a call is judged with values that stand in for them; where
-    these are judged differently, it is counted as uncertain. Exit codes: 0 none would flip, 1 some would.
+    Of arguments that were not kept (`policy.keep_inputs: redacted`), values that stand in for them are tried. Calls that
+    these are decided differently about are counted as uncertain. Exit codes: 0 none would end otherwise, also where
+    some are uncertain; 1 some would.
     """
     from remit.app.replaying import replay
     from remit.cli.policy_explain import with_policy
     from remit.clock import SystemClock
-    from remit.settings import SecretRef, read_secret
 
     settings = settings_of(context)
-    refs = [settings.policy.inputs_key, *(SecretRef(file=file) for file in key_files or ())]
-    keys = [read_secret(ref, "policy.inputs_key") for ref in refs if ref is not None]
     clock = SystemClock()
-    replayed = run(replay(with_policy(settings, policy), keys, clock.now() - _seconds(since), clock))
+    begins = clock.now() - _seconds(since)
+    keys = list(_keys(settings, key_files or ()))
+    with _progress(shown=not as_json) as seen:
+        replayed = run(replay(settings, with_policy(settings, policy), keys, begins, clock, seen))
     if as_json:
         print_json(document(replayed))
     else:
@@ -62,42 +74,126 @@ def _seconds(text: str) -> float:
         raise typer.BadParameter("write a number and a unit, for example 7d or 12h", param_hint="--since") from error
 
 
+def _keys(settings: Settings, files: Sequence[Path]) -> Iterator[Credential]:
+    """The secret in force and earlier ones, each fit to be one. Raises ``SettingsInvalid``."""
+    from remit.errors import SettingsInvalid
+    from remit.policy.inputs import InputKeeper
+    from remit.settings import SecretRef, read_secret
+
+    refs = [(settings.policy.inputs_key, "policy.inputs_key"), *((SecretRef(file=file), str(file)) for file in files)]
+    for ref, where in refs:
+        if ref is not None:
+            key = read_secret(ref, where)
+            try:
+                InputKeeper("encrypted", key)
+            except SettingsInvalid as error:
+                raise SettingsInvalid(error.message, where=where, hint=error.hint) from error
+            yield key
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Seen]:
+    """On a terminal, a line that says how far it is; it is gone at the end."""
+    from remit.cli.render import console
+
+    talk = console("talk")
+    if not (shown and talk.is_terminal):
+        yield lambda _done, _total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=talk, transient=True) as progress:
+        task = progress.add_task("records", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+# ── for programs ─────────────────────────────────────────────────────────────────────────
+
+
 def document(replayed: Replayed) -> dict[str, Any]:
-    """For programs."""
+    """The same for the same trail and policies."""
     return {
         "revision": replayed.revision,
         "calls": replayed.calls,
-        "uncertain": [past.call_id for past in replayed.uncertain],
-        "left_out": replayed.left_out,
-        "flips": [
-            {
-                "audit_id": flip.past.call_id,
-                "tool": flip.past.tool,
-                "subject": flip.past.subject,
-                "actor": flip.past.actor,
-                "was": flip.past.allow,
-                "now": flip.now.allow,
-                "rule": flip.by,
-                "reasons": [reason.code for reason in flip.now.reasons],
-            }
-            for flip in replayed.flips
-        ],
+        "guessed": replayed.guessed,
+        "flips": replayed.flip_count,
+        "uncertain": replayed.uncertain_count,
+        "left_out": dict(replayed.left_out),
+        "groups": [_facts(group) for group in replayed.flips],
+        "uncertain_groups": [_facts(group) for group in replayed.uncertain],
     }
+
+
+def _facts(group: Group) -> dict[str, Any]:
+    return {
+        "rule": group.rule,
+        "was": group.was.value,
+        "now": [ending.value for ending in group.now],
+        "count": group.count,
+        "calls": [_call(past) for past in group.calls],
+    }
+
+
+def _call(past: Past) -> dict[str, Any]:
+    return {
+        "audit_id": past.call_id,
+        "tool": past.tool,
+        "subject": past.subject,
+        "actor": past.actor,
+        "exact": past.exact,
+    }
+
+
+# ── for people ───────────────────────────────────────────────────────────────────────────
 
 
 def _print(replayed: Replayed) -> None:
     from remit.cli.render import console, plain
 
     out = console("data")
-    told = f"{replayed.calls} calls under policy {replayed.revision}: {len(replayed.flips)} would flip"
+    told = (
+        f"{_calls(replayed.calls)} under policy {plain(replayed.revision)}: {replayed.flip_count} would end otherwise"
+    )
+    out.print(told, style="bold", soft_wrap=True)
+    for group in replayed.flips:
+        _print_group(out, group)
     if replayed.uncertain:
-        told += f", {len(replayed.uncertain)} depend on argument values, which were not kept"
-    if replayed.left_out:
-        told += f", {replayed.left_out} left out (nothing kept that can be read)"
-    out.print(told, style="bold")
-    for rule, flips in replayed.by_rule().items():
-        verdict = "allow → deny" if flips[0].past.allow else "deny → allow"
-        out.print(f"{verdict}  {len(flips)} by {plain(rule)}", style="red" if flips[0].past.allow else "yellow")
-        for flip in flips[:_EXAMPLES]:
-            past = flip.past
-            out.print(f"  {past.call_id}  {plain(past.tool)}  {plain(past.subject)} ← {plain(past.actor)}", style="dim")
+        out.print(f"{_calls(replayed.uncertain_count)} might, which depends on values that were not kept", style="bold")
+        for group in replayed.uncertain:
+            _print_group(out, group)
+    _print_limits(out, replayed)
+
+
+def _print_group(out: Console, group: Group) -> None:
+    from remit.cli.render import plain
+
+    now = " or ".join(ending.value for ending in group.now)
+    style = _STYLES[group.now[-1].value]
+    out.print(f"{group.was} → {now}  {group.count} by {plain(group.rule)}", style=style, soft_wrap=True)
+    for past in group.calls[:_EXAMPLES]:
+        line = f"  {past.call_id}  {past.tool}  {past.subject} ← {past.actor}"
+        out.print(plain(line), style="dim", soft_wrap=True)
+    if group.count > _EXAMPLES:
+        out.print(f"  and {group.count - _EXAMPLES} more", style="dim")
+
+
+def _print_limits(out: Console, replayed: Replayed) -> None:
+    """What is not certain, and what would make it so."""
+    from remit.cli.render import plain
+
+    for why, count in replayed.left_out.items():
+        out.print(f"left out: {_calls(count)}, {plain(why)}", style="dim", soft_wrap=True)
+    if any("key" in why for why in replayed.left_out):
+        out.print("name earlier secrets of policy.inputs_key with --key-file", style="dim")
+    if replayed.guessed:
+        out.print(
+            f"{_calls(replayed.guessed)} had no values kept, so others stood in for them; with `policy.keep_inputs: encrypted`, "
+            "calls made from then on are replayed exactly",
+            style="dim",
+            soft_wrap=True,
+        )
+
+
+def _calls(count: int) -> str:
+    return f"{count} call{'' if count == 1 else 's'}"
