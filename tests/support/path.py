@@ -63,6 +63,10 @@ tools:
     input: {type: object, properties: {}}
     request: {method: GET, path: /any}
     auth: {scopes: []}
+  - name: takes_anything
+    description: Takes any value at all, and puts it where the API gets it.
+    input: {type: object, properties: {value: {}}}
+    request: {method: POST, path: /values, body: {value: $value}}
   - name: quoting
     description: Tells in the API's own words why something is in use.
     input: {type: object, properties: {}}

@@ -64,19 +64,7 @@ def state_of(approval: Approval) -> ApprovalState:
     return ApprovalState(approval.state.value, approval.id, approver, approval.method)
 
 
-def _required(asked: Asked, approval: Approval, terms: Terms) -> ApprovalRequired:
-    people = " and ".join(" or ".join(alternatives) for alternatives in terms.approvers)
-    question = _question(asked)
-    return ApprovalRequired(
-        f"this call needs the approval of {people}",
-        approval_id=approval.id,
-        by_user=terms.asks_user and len(question) <= _MAX_QUESTION,
-        expires_at=approval.expires_at,
-        question=question[:_MAX_QUESTION],
-    )
-
-
-def _question(asked: Asked) -> str:
+def question_of(asked: Asked) -> str:
     """What the user is asked, with every argument whole: nobody approves what they were not shown.
 
     Where that is too long for a dialogue, they are not asked there, but by `remit approvals show`.
@@ -85,6 +73,18 @@ def _question(asked: Asked) -> str:
     agent, user = _plain(asked.acting.actor.sub), _plain(asked.principal.subject)
     head = f"{agent} wants to call {asked.operation.name} as {user}, with:"
     return "\n".join((head, *arguments, "Allow it, this once?"))
+
+
+def _required(asked: Asked, approval: Approval, terms: Terms) -> ApprovalRequired:
+    people = " and ".join(" or ".join(alternatives) for alternatives in terms.approvers)
+    question = question_of(asked)
+    return ApprovalRequired(
+        f"this call needs the approval of {people}",
+        approval_id=approval.id,
+        by_user=terms.asks_user and len(question) <= _MAX_QUESTION,
+        expires_at=approval.expires_at,
+        question=question[:_MAX_QUESTION],
+    )
 
 
 def _named(name: str) -> str:
