@@ -2,7 +2,8 @@
 
 1. **fill in** values that stand in for those that were not kept (``remit.policy.standins``);
 2. of those that no policy tells apart, keep one: a call that differs by its time alone is not tried with all again;
-3. leave out those with which the policy that decided **then**, if it is still there, would have decided otherwise.
+3. where they are decided differently about, leave out those with which the policy that decided **then**, if it is still
+   there, would have decided otherwise.
 """
 
 from __future__ import annotations
@@ -39,8 +40,13 @@ class Guesser:
     async def documents(self, pasts: Sequence[Past]) -> list[list[Document]]:
         """What each can have been, at least one document; of an exact one the very document."""
         filled = [(past, await self._fills(past)) for past in pasts]
-        guessed: list[list[Document]] = [[fill.into(past.document) for fill in each] for past, each in filled]
-        return await self._likely(pasts, guessed)
+        return [[fill.into(past.document) for fill in each] for past, each in filled]
+
+    async def likely(self, past: Past, documents: Sequence[Document]) -> list[int]:
+        """Which of the documents can have been it, by what was decided then; all where that does not tell."""
+        then = self._then_of(past)
+        decided = await then.decide(documents) if then is not None else []
+        return [index for index, was in enumerate(decided) if past.is_like(was)] or list(range(len(documents)))
 
     async def _fills(self, past: Past) -> list[Fill]:
         if past.exact:
@@ -63,22 +69,11 @@ class Guesser:
         now = await self._tried.decide(documents)
         marks = [_mark(decision, document) for decision, document in zip(now, documents, strict=True)]
         then = self._then_of(past)
-        if then is not None:
-            marks = [(mark, past.is_like(was)) for mark, was in zip(marks, await then.decide(documents), strict=True)]
-        first = {repr(mark): index for index, mark in reversed(list(enumerate(marks)))}
+        if then is not None and len(set(marks)) > 1:
+            marks = [(*mark, past.is_like(was)) for mark, was in zip(marks, await then.decide(documents), strict=True)]
+        first = {mark: index for index, mark in reversed(list(enumerate(marks)))}
         kept = sorted({*range(_ALWAYS), *first.values()})
         return [made[index] for index in kept]
-
-    async def _likely(self, pasts: Sequence[Past], guessed: list[list[Document]]) -> list[list[Document]]:
-        """3"""
-        doubtful = [index for index, past in enumerate(pasts) if len(guessed[index]) > 1 and self._then_of(past)]
-        if self._then is None or not doubtful:
-            return guessed
-        decided = iter(await self._then.decide([document for index in doubtful for document in guessed[index]]))
-        for index in doubtful:
-            alike = [document for document in guessed[index] if pasts[index].is_like(next(decided))]
-            guessed[index] = alike or guessed[index]
-        return guessed
 
     def _then_of(self, past: Past) -> Tried | None:
         """The policy that decided then."""
@@ -98,12 +93,11 @@ def _mark(decision: Decision, document: Document) -> tuple[Any, ...]:
 
 
 def _shape(past: Past) -> bytes:
-    """A call without what differs from one to the next anyway."""
+    """A call without what differs from one to the next anyway, and without the user's own name: roles tell more."""
     document = past.document
     token = {**document["token"], "expires_in": 0}
-    subject = document["subject"]
-    signed_in = {**subject, "properties": {**subject["properties"], "auth_time": 0}}
+    properties = {**document["subject"]["properties"], "auth_time": 0, "name": ""}
     context = {**document["context"], "approval": document["context"]["approval"]["state"]}
-    same = {**document, "time": 0, "token": token, "subject": signed_in, "context": context}
+    same = {**document, "time": 0, "token": token, "subject": properties, "context": context}
     decided = [past.revision, past.ending, past.codes, past.demands]
     return orjson.dumps([same, decided], option=orjson.OPT_SORT_KEYS)

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from remit.app.guessing import Guesser
+from remit.app.guessing import Document, Guesser
 from remit.app.past_calls import Ending, Past, Seen, Unreadable, decided, ending_of, read_past
 from remit.app.trying import Tried, trying
 from remit.app.wiring import load_tools
@@ -129,7 +129,7 @@ class _Replayer:
         documents = await self._guesser.documents(asked)
         decisions = iter(await self._tried.decide([document for each in documents for document in each]))
         for past, each in zip(asked, documents, strict=True):
-            self._compare(past, [(next(decisions), document) for document in each])
+            await self._compare(past, each, [next(decisions) for _ in each])
 
     def replayed(self) -> Replayed:
         """What came of all."""
@@ -158,8 +158,11 @@ class _Replayer:
         is_known = bool(self._tried.bundle.modules)
         return is_known and past.revision == self._tried.engine.revision and not past.was_failure
 
-    def _compare(self, past: Past, judged: Sequence[tuple[Decision, Mapping[str, Any]]]) -> None:
-        endings = {ending_of(decision, document): decision for decision, document in reversed(judged)}
+    async def _compare(self, past: Past, documents: Sequence[Document], decisions: Sequence[Decision]) -> None:
+        judged = [(ending_of(*each), each[0]) for each in zip(decisions, documents, strict=True)]
+        if len({ending for ending, _ in judged}) > 1:
+            judged = [judged[index] for index in await self._guesser.likely(past, documents)]
+        endings = dict(reversed(judged))
         others = [ending for ending in Ending if ending in endings and ending is not past.ending]
         if others:
             now = tuple(ending for ending in Ending if ending in endings)
