@@ -41,7 +41,6 @@ decision := {"reasons": []} if id == "no allow"
 decision := {"allow": true} if id == "conflict"
 decision := {"allow": false} if id == "conflict"
 decision := {"allow": to_number(id) > 1} if id == "error"
-decision := {"allow": strings.count(id, "") > 0} if id == "panic"
 decision := {"allow": true, "reasons": [{"code": "x", "message": concat("", [id | some a in xs; some b in xs])}]} if startswith(id, "large")
 decision := {"allow": endless} if id == "endless"
 xs := data.remit_data.xs
@@ -98,7 +97,6 @@ def test_whatever_is_no_permit_denies() -> None:
         ("no allow", "allow is neither true nor false"),
         ("conflict", "evaluation failed at authz.rego:"),
         ("error", "evaluation failed at authz.rego:"),
-        ("panic", "evaluation failed: PanicException"),
         ("large" * 60, "the decision is larger than"),
         (deep, "evaluation failed"),
         (object(), "the input is not JSON"),

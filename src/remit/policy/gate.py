@@ -6,7 +6,9 @@ arguments alone. Not among them: what reaches out (``http.send``, ``net.lookup_i
 ``json.match_schema`` and ``json.verify_schema``, because an OPA server fetches whatever schema a schema refers to),
 what would make a decision impossible to repeat (``time.now_ns``, ``rand.*``, ``uuid.rfc4122``: the time is
 ``input.time``), what says things elsewhere (``print``, ``trace``), what reads tokens (``io.jwt.*``: they are verified
-before policy is asked), and what makes much of a small argument (``numbers.range``, ``net.cidr_expand``).
+before policy is asked), what makes much of a small argument (``numbers.range``, ``net.cidr_expand``), and what the
+embedded engine and OPA 1.20 answer differently, so that a policy would not decide the same on both (``yaml.unmarshal``,
+``urlquery.decode``, ``object.subset``, ``regex.split``, ``bits.*`` and the like).
 """
 
 from __future__ import annotations
@@ -20,20 +22,17 @@ from remit.policy.syntax import Module, aliases, heads, line_of, nodes, package_
 
 BUILTINS: Final = frozenset(
     """
-    abs array.concat array.reverse array.slice base64.decode base64.encode base64.is_valid base64url.decode
-    base64url.encode base64url.encode_no_pad bits.and bits.lsh bits.negate bits.or bits.rsh bits.xor ceil concat
-    contains count endswith floor format_int glob.match glob.quote_meta graph.reachable graph.reachable_paths
-    hex.decode hex.encode indexof indexof_n intersection is_array is_boolean is_null is_number is_object is_set
-    is_string json.filter json.is_valid json.marshal json.marshal_with_options json.patch json.remove
-    json.unmarshal lower max min net.cidr_contains net.cidr_is_valid
-    object.filter object.get object.keys object.remove object.subset object.union object.union_n product
-    regex.find_all_string_submatch_n regex.find_n regex.is_valid regex.match regex.replace regex.split replace
-    round semver.compare semver.is_valid sort split sprintf startswith strings.any_prefix_match
-    strings.any_suffix_match strings.count strings.replace_n strings.reverse substring sum time.add_date
-    time.clock time.date time.diff time.format time.parse_duration_ns time.parse_ns time.parse_rfc3339_ns
+    abs array.concat array.reverse array.slice base64.decode base64.encode base64url.decode base64url.encode
+    base64url.encode_no_pad ceil concat contains count endswith floor glob.match graph.reachable
+    graph.reachable_paths hex.decode hex.encode indexof intersection is_array is_boolean is_null is_number
+    is_object is_set is_string json.marshal json.patch json.remove json.unmarshal lower max min
+    net.cidr_contains net.cidr_is_valid object.filter object.get object.keys object.remove object.union
+    object.union_n product regex.find_all_string_submatch_n regex.find_n regex.is_valid regex.match
+    regex.replace replace round semver.compare semver.is_valid sort split sprintf startswith
+    strings.any_prefix_match strings.any_suffix_match strings.replace_n strings.reverse substring sum
+    time.add_date time.clock time.date time.diff time.format time.parse_duration_ns time.parse_rfc3339_ns
     time.weekday to_number trim trim_left trim_prefix trim_right trim_space trim_suffix type_name union
-    units.parse units.parse_bytes upper urlquery.decode urlquery.decode_object urlquery.encode
-    urlquery.encode_object uuid.parse walk yaml.is_valid yaml.marshal yaml.unmarshal
+    units.parse units.parse_bytes upper urlquery.encode urlquery.encode_object walk
     """.split()  # noqa: SIM905  one name a line would hide the module
 )
 #: What a policy is asked.

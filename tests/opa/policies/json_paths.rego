@@ -3,7 +3,7 @@ package remit.authz
 import future.keywords.not
 import rego.v1
 
-filtered := json.filter(input.arguments, ["id", "customer/id"])
+filtered := object.filter(input.arguments, ["id", "customer"])
 
 without := json.remove(input.arguments, ["note", "customer/secret"])
 

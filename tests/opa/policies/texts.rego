@@ -14,7 +14,7 @@ decision := {
 		{"code": "slice", "message": substring(id, 1, 3)},
 		{"code": "swapped", "message": strings.replace_n({"_": "-", "orders": "ORDERS"}, id)},
 		{"code": "back", "message": strings.reverse(id)},
-		{"code": "where", "message": format_int(indexof(id, "_"), 10)},
+		{"code": "where", "message": sprintf("%v", [indexof(id, "_")])},
 	],
 }
 
