@@ -24,13 +24,14 @@ from remit.errors import (
     SetupError,
     ToolUnknown,
 )
-from remit.policy.bundle import load_policy
+from remit.policy.bundle import Bundle, load_policy
 from remit.policy.decision import Basis, Decision, failed
 from remit.policy.engine import PolicyEngine
 from remit.policy.live import LivePolicy
 from remit.policy.obligations import Redaction, StepUp
 from remit.policy.redaction import redacted
 from remit.policy.rego import RegoEngine
+from support.clock import FakeClock
 from support.path import DENY_SILENTLY, PERMIT, Path, permit_with
 from support.policy import NOW, answering, engine, person
 
@@ -242,6 +243,26 @@ async def test_an_api_that_is_made_to_fail_does_not_tell_what_policy_hides(polic
 async def test_where_nothing_is_hidden_the_apis_words_are_told() -> None:
     with pytest.raises(DownstreamRefused, match="In use: zq-held-by-carol"):
         await Path(answering(PERMIT), IN_USE).call("quoting", {})
+
+
+# ── what a policy may call ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "name", ["http.send", "opa.runtime", "time.now_ns", "io.jwt.decode", "json.unmarshal", "lib.f"]
+)
+def test_a_forbidden_function_does_not_pass_for_an_own_one_of_its_name(name: str) -> None:
+    """The embedded engine would call the policy's own, an OPA server the built-in one: it would send the input away."""
+    package, _, function = name.rpartition(".")
+    modules = {
+        "authz.rego": f'package remit.authz\nimport rego.v1\ndecision := {{"allow": {name}(input) == 1}}\n',
+        "own.rego": f"package remit.authz.{package}\nimport rego.v1\n{function}(_) := 1\n",
+    }
+    with pytest.raises(PolicyInvalid) as caught:
+        RegoEngine(Bundle.of(modules), FakeClock())
+    assert caught.value.where == "authz.rego:3:23"
+    modules["authz.rego"] = modules["authz.rego"].replace(f"{name}(", f"data.remit.authz.{name}(")
+    assert RegoEngine(Bundle.of(modules), FakeClock()).revision
 
 
 # ── reload ───────────────────────────────────────────────────────────────────────────────

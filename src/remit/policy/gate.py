@@ -129,6 +129,11 @@ class _Gate:
         name = path(call["fcn"])
         if not name:
             yield self._objection(call, "a function is called by a computed name")
+        elif self._is_below(name) and self._resolved(name) in self._own:
+            full = f"data.{self._resolved(name)}"
+            yield self._objection(
+                call, f"one engine takes {name} for {full}, another does not: call it by its full name"
+            )
         elif name not in self._builtins and self._resolved(name) not in self._own:
             yield self._objection(call, f"the function {name} may not be used or is not known")
 
@@ -137,6 +142,11 @@ class _Gate:
         target = path(replaced["refr"])
         if target.split(".")[0] not in ("input", "data") or self._resolved(target) in self._own:
             yield self._objection(replaced, "with may replace input and data only")
+
+    def _is_below(self, name: str) -> bool:
+        """Whether it is named from the own package down, as in ``lib.f``: for OPA that is a built-in function or none."""
+        first, dot, _ = name.partition(".")
+        return bool(dot) and first != "data" and first not in self._aliases
 
     def _resolved(self, name: str) -> str:
         """A function's full name: imports resolved, ``data.`` taken off, the own package put before a bare one."""
