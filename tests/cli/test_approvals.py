@@ -218,6 +218,18 @@ def test_an_agent_cannot_approve_in_the_name_of_its_user(office: Office, monkeyp
     assert office("grant", approval.id, "--token-file", "token").code == 0
 
 
+def test_a_client_cannot_approve_with_a_token_and_a_role_of_its_own(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approval = office.ask()
+    monkeypatch.chdir(office.remit.cwd)
+    token = office.remit.cwd / "token"
+    token.write_text(token_of_alice(office.settings, sub="agent-runner", client_id="agent-runner"))
+    done = office("grant", approval.id, "--token-file", "token")
+    assert (done.code, "an agent or service cannot approve" in done.err) == (4, True)
+    assert office.find(approval) == approval
+
+
 def test_a_decision_that_cannot_be_recorded_does_not_count(office: Office) -> None:
     approval = office.ask()
     assert office("deny", office.ask(arguments={}).id, "--as", "alice").code == 0  # the trail is there now

@@ -121,6 +121,12 @@ async def _approver(app: App, as_user: str | None) -> Approver:
             detail=f"{actor.sub} acts for {caller.principal.subject}",
             hint="present a token of your own sign-in, in which nobody acts for you",
         )
+    if caller.principal.subject == caller.principal.client_id:  # a token of the client's own (RFC 9068 §2.2)
+        raise ApprovalUnusable(
+            "an agent or service cannot approve, whatever roles it has",
+            detail=f"{caller.principal.subject} of {caller.principal.issuer}",
+            hint="present a token of your own sign-in",
+        )
     return Approver.of(caller.principal)
 
 
