@@ -59,19 +59,16 @@ def _conditions(question: Question, demands: Demands) -> Iterator[str]:
     for step_up in dict.fromkeys(demands.step_ups):
         # How long ago they signed in is only supposed.
         if step_up.max_age or not step_up.is_met(principal, question.now):
-            yield f"the user signs in again{''.join(_how(step_up))}"
+            yield f"the user signs in again{_how(step_up)}"
     people = [_people(terms.approvers) for terms in demands.approvals]
     if people:
         yield f"{', who is also '.join(dict.fromkeys(people))} approves it"
 
 
-def _how(step_up: StepUp) -> Iterator[str]:
-    if step_up.acr_values:
-        yield f" by {' or '.join(step_up.acr_values)}"
-    if step_up.scopes:
-        yield f" with the scope {' '.join(step_up.scopes)}"
-    if step_up.max_age:
-        yield f", {step_up.max_age} s ago at most"
+def _how(step_up: StepUp) -> str:
+    acr = f" with acr {' or '.join(step_up.acr_values)}" if step_up.acr_values else ""
+    scopes = f" for the scope {' '.join(step_up.scopes)}" if step_up.scopes else ""
+    return f"{acr}{scopes}{f', no more than {step_up.max_age} s before' if step_up.max_age else ''}"
 
 
 def _people(approvers: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from remit.clock import Clock
 from remit.errors import ArgumentsInvalid, SettingsInvalid, ToolUnknown
 from remit.permission.fitness import wanted_by
 from remit.policy.counterfactual.changes import evidence_of
-from remit.policy.counterfactual.search import Way, ways
+from remit.policy.counterfactual.search import Found, search
 from remit.policy.counterfactual.trial import Case, Verdict
 from remit.policy.decision import Decision, Deny
 from remit.policy.input import Phase, Question, ResultFacts
@@ -64,9 +64,9 @@ class Explained:
     question: Question
     decisions: Mapping[Phase, Decision]
     verdict: Verdict
+    found: Found
     again: Decision | None = None
     problem: str = ""
-    ways: tuple[Way, ...] = ()
     is_complete: bool = True
 
 
@@ -84,25 +84,23 @@ async def explain(settings: Settings, supposed: Supposed, clock: Clock) -> Expla
         judge = Judge(tried, settings, clock, _SECONDS)
         course = await judge.course(question)
         decisions = await _decisions(tried, judge, course)
-        found: list[Way] = []
+        found = Found()
         if not (course.verdict.is_free or _has_failed(course)):
             vocabulary = await asyncio.to_thread(tried.vocabulary, settings, tool)
             case = Case(question, course.verdict, vocabulary, tool.input_schema, partial(_fits, tool))
             found = await _found(case, judge)
     again = course.decisions[1] if course.conditions and len(course.decisions) > 1 else None
-    return Explained(
-        question, decisions, course.verdict, again, course.problem, tuple(found), is_complete=not judge.is_late
-    )
+    return Explained(question, decisions, course.verdict, found, again, course.problem, is_complete=not judge.is_late)
 
 
-async def _found(case: Case, judge: Judge) -> list[Way]:
-    search = ways(case)
+async def _found(case: Case, judge: Judge) -> Found:
+    searching = search(case)
     try:
-        questions = next(search)
+        questions = next(searching)
         while True:
-            questions = search.send(await judge.verdicts(questions))
+            questions = searching.send(await judge.verdicts(questions))
     except StopIteration as done:
-        found: list[Way] = done.value
+        found: Found = done.value
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from remit.app.explaining import Explained
+    from remit.policy.counterfactual.search import Way
     from remit.policy.decision import Decision
     from remit.settings import Settings
 
 _IF = "it would be permitted if"
+_IF_FREE = "it would be permitted just so if"
 _PHASES = {"tool_list": "list", "tool_call": "call", "token_exchange": "exchange", "result": "answer"}
 
 
@@ -105,11 +108,14 @@ def document(explained: Explained) -> dict[str, Any]:
         **({"problem": explained.problem} if explained.problem else {}),
         "decisions": {phase.value: _facts(decision) for phase, decision in explained.decisions.items()},
         **({"decision_then": _facts(explained.again)} if explained.again else {}),
-        "ways": [
-            {"if": way.says, "conditions": list(way.conditions), "changes": list(way.kinds)} for way in explained.ways
-        ],
+        "ways": [_way(way) for way in explained.found.ways],
+        "steps": [_way(way) for way in explained.found.steps],
         "complete": explained.is_complete,
     }
+
+
+def _way(way: Way) -> dict[str, Any]:
+    return {"if": way.says, "conditions": list(way.conditions), "changes": list(way.kinds)}
 
 
 def _facts(decision: Decision) -> dict[str, Any]:
@@ -153,7 +159,11 @@ def _verdict(explained: Explained) -> str:
         return f"permitted, once {' and '.join(verdict.conditions)}"
     if explained.problem:
         return f"refused: {explained.problem}"
-    return "permitted" if verdict.allowed else "denied"
+    if verdict.allowed:
+        return "permitted"
+    call = explained.decisions[explained.question.phase]
+    is_hidden = not call.allow and not call.failed and not call.user_reasons
+    return "denied; the agent is told that there is no such tool" if is_hidden else "denied"
 
 
 def _print_decision(out: Console, label: str, decision: Decision) -> None:
@@ -168,17 +178,24 @@ def _print_decision(out: Console, label: str, decision: Decision) -> None:
 
 
 def _print_ways(out: Console, explained: Explained) -> None:
-    from remit.cli.render import plain
-
-    if explained.ways:
-        out.print("it would be permitted just so if" if explained.verdict.allowed else _IF, style="bold")
-        for way in explained.ways:
-            once = f"  (once {' and '.join(way.conditions)})" if way.conditions else ""
-            out.print(f"  {plain(way.says)}{plain(once)}", soft_wrap=True)
+    found = explained.found
+    if found.ways:
+        _print_list(out, _IF_FREE if explained.verdict.allowed else _IF, found.ways)
     elif not explained.verdict.allowed:
         out.print(_told_without_ways(explained), style="dim", soft_wrap=True)
+        if found.steps:
+            _print_list(out, "a part of what is in the way would be gone if", found.steps)
     if not explained.is_complete:
         out.print("there was not time enough to try everything", style="dim")
+
+
+def _print_list(out: Console, head: str, ways: Sequence[Way]) -> None:
+    from remit.cli.render import plain
+
+    out.print(head, style="bold")
+    for way in ways:
+        once = f"  (once {' and '.join(way.conditions)})" if way.conditions else ""
+        out.print(f"  {plain(way.says)}{plain(once)}", soft_wrap=True)
 
 
 def _told_without_ways(explained: Explained) -> str:

@@ -57,7 +57,7 @@ def evidence_of(assurance: Assurance) -> str:
 def named(kind: str, names: Sequence[str], *, more: bool = False) -> str:
     """The words for one of ``names`` (``more``: and others); without any, for a name that is none of the policy's."""
     if not names:
-        name = f"another {kind}"
+        name = f"some other {kind}"
     elif len(names) == 1 and not more:
         name = f"the {kind} {names[0]}"
     else:

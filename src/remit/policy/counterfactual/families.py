@@ -17,7 +17,7 @@ from remit.policy.counterfactual.changes import (
     with_names,
 )
 from remit.policy.counterfactual.ranges import likely_numbers
-from remit.policy.counterfactual.trial import Case, Does, Option, Search
+from remit.policy.counterfactual.trial import Case, Does, Option, Search, Verdict
 from remit.policy.vocabulary import AGENT
 
 #: A name of no policy: where it would do, it is not the name that matters.
@@ -38,7 +38,7 @@ def names(case: Case, kind: str, does: Does) -> Search[list[Option]]:
     """Which other roles, groups, scopes or agents would do: what looks like one first, and other names only then."""
     (verdict,) = yield [with_names(kind, (_STRANGER,))(case.question)]
     if does(verdict):
-        return [Option(_named(kind, ""), verdict)]
+        return [Option(by_name(kind, ""), verdict)]
     for likely in (case.vocabulary.of_kind.get(kind, ()), case.vocabulary.others(kind)):
         candidates = [name for name in likely if is_possible(kind, name) and not has(kind, case.question, name)]
         found = yield from _that_do(case, kind, candidates, does)
@@ -53,7 +53,7 @@ def _that_do(case: Case, kind: str, candidates: Sequence[str], does: Does) -> Se
     candidates = candidates[:_ONE_BY_ONE]
     verdicts = yield case.with_each(with_names(kind, (name,)) for name in candidates)
     found = (
-        Option(_named(kind, name), verdict, kind, name)
+        Option(by_name(kind, name), verdict, kind, name)
         for name, verdict in zip(candidates, verdicts, strict=True)
         if does(verdict)
     )
@@ -70,7 +70,8 @@ def _telling(case: Case, kind: str, candidates: Sequence[str], does: Does) -> Se
     return doing + other
 
 
-def _named(kind: str, name: str) -> Change:
+def by_name(kind: str, name: str) -> Change:
+    """One more role, group or scope, or another agent; without a name, one that no policy names."""
     says = named(kind, (name,) if name else ())
     part = AGENT if kind == AGENT else f"{kind} {name}"
     return Change(kind, part, says, (with_names(kind, (name or _STRANGER,)),))
@@ -87,7 +88,7 @@ def values(case: Case, argument: Argument, does: Does) -> Search[list[Option]]:
         if value != argument.value and case.fits(argument.to(value)(case.question).arguments)
     ][:_MAX_VALUES]
     verdicts = yield case.with_each(map(argument.to, tried))
-    found = [_valued(argument, value, verdict) for value, verdict in zip(tried, verdicts, strict=True) if does(verdict)]
+    found = [valued(argument, value, verdict) for value, verdict in zip(tried, verdicts, strict=True) if does(verdict)]
     unnamed = [option for option in found if not option.name]
     return unnamed or found[:ENOUGH]
 
@@ -95,12 +96,11 @@ def values(case: Case, argument: Argument, does: Does) -> Search[list[Option]]:
 def _values(case: Case, argument: Argument) -> Iterator[Any]:
     """What the schema allows; a text that nobody speaks of; those that policy speaks of; none at all."""
     schema = argument.schema
-    options, kinds = schema.get("enum"), schema.get("type", ())
-    if isinstance(options, list):
-        yield from options[:_MAX_OPTIONS]
-        yield MISSING
-        return
+    kinds = schema.get("type", ())
     yield MISSING
+    if options := options_of(argument):
+        yield from options
+        return
     if "boolean" in kinds or isinstance(argument.value, bool):
         yield from (True, False)
     if "string" in kinds or isinstance(argument.value, str):
@@ -109,7 +109,14 @@ def _values(case: Case, argument: Argument) -> Iterator[Any]:
         yield from likely_numbers(case, argument)
 
 
-def _valued(argument: Argument, value: Any, verdict: Any) -> Option:
+def options_of(argument: Argument) -> list[Any]:
+    """The values its schema lists, if it does."""
+    options = argument.schema.get("enum")
+    return options[:_MAX_OPTIONS] if isinstance(options, list) else []
+
+
+def valued(argument: Argument, value: Any, verdict: Verdict) -> Option:
+    """Another value of an argument, and what comes of it."""
     name, part = argument.name, f"argument {argument.name}"
     if value is MISSING:
         return Option(Change("argument", part, f"{name} were left out", (argument.to(value),)), verdict)

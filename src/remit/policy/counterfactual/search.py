@@ -4,7 +4,7 @@ Changes are proposed, not deduced: the names and numbers that a policy speaks of
 tried where they could matter, and policy itself says which of them would do. So it works for any policy, and proves
 nothing impossible.
 
-``ways`` asks and is told: it yields lists of questions, and is sent the list of their verdicts. Whoever runs it
+``search`` asks and is told: it yields lists of questions, and is sent the list of their verdicts. Whoever runs it
 decides who is asked, and for how long.
 """
 
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any, Final
 
-from remit.policy.counterfactual.changes import Argument, Change, arguments_of, named, with_names
-from remit.policy.counterfactual.families import ENOUGH, names, others, values
+from remit.policy.counterfactual.changes import Argument, Change, arguments_of, has, is_possible, named
+from remit.policy.counterfactual.families import ENOUGH, by_name, names, options_of, others, valued, values
 from remit.policy.counterfactual.ranges import is_number, numbers, times
 from remit.policy.counterfactual.trial import Case, Does, Option, Search, Verdict
 from remit.policy.input import Question
@@ -29,6 +29,7 @@ _ORDER: Final = (
 _MAX_ARGUMENTS: Final = 12
 _MAX_HELPS: Final = 24
 _MAX_REFINED: Final = 8
+_MAX_UNCOVERING: Final = 4
 _MAX_OF_A_KIND: Final = 3
 _MAX_WAYS: Final = 10
 
@@ -46,15 +47,23 @@ class Way:
     tried: tuple[Question, ...]
 
 
-def ways(case: Case) -> Search[list[Way]]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``ways`` that would do; where there are none, ``steps`` that would each take away a part of what is in the way."""
+
+    ways: tuple[Way, ...] = ()
+    steps: tuple[Way, ...] = ()
+
+
+def search(case: Case) -> Search[Found]:
     """What would do: single changes, or pairs where no single one does. Of a call that may be made under conditions:
     what would make it free of them.
     """
     does = _is_free if case.verdict.allowed else _is_allowed
     found = yield from _singles(case, does)
     if found or case.verdict.allowed:
-        return _few(_merged(case, found))
-    return _few((yield from _pairs(case)))
+        return Found(_few(_merged(case, found)))
+    return (yield from _pairs(case))
 
 
 def _is_free(verdict: Verdict) -> bool:
@@ -87,16 +96,39 @@ def _rank(option: Option) -> int:
 # ── two changes ──────────────────────────────────────────────────────────────────────────
 
 
-def _pairs(case: Case) -> Search[list[Way]]:
-    """Of the changes that help, two that do not touch the same thing. A number is looked for anew beside each other."""
-    helps = yield from _singles(case, lambda verdict: verdict.is_nearer(case.verdict))
-    helps = _some_of_each(helps or _plausible(case))
-    plain = [option.change for option in helps if not _is_numeric(case, option.change)]
+def _pairs(case: Case) -> Search[Found]:
+    """Of the changes that help, two that do not touch the same thing. A number is looked for anew beside each other.
+
+    Where a change uncovers what else is in the way, all is looked for anew.
+    """
+    helps = yield from _singles(case, lambda verdict: verdict.is_nearer(case.verdict) or verdict.is_past(case.verdict))
+    tried = _some_of_each(helps or _plausible(case))
+    plain = [option.change for option in tried if not _is_numeric(case, option.change)]
     found = yield from _both(case, [pair for pair in combinations(plain, 2) if pair[0].part != pair[1].part])
     for argument in _arguments(case):
         if is_number(argument.value):
             found += yield from _beside(case, argument, plain[:_MAX_REFINED])
-    return sorted(found, key=lambda way: [_ORDER.index(kind) for kind in way.kinds])
+    uncovering = [option for option in tried if option.verdict.is_past(case.verdict)]
+    for option in uncovering[:_MAX_UNCOVERING] if not found else ():
+        found += yield from _after(case, option.change)
+    nearer = [option for option in helps if not _is_elsewhere(option.verdict, case.verdict)]
+    steps = _merged(case, nearer or helps)
+    return Found(_few(sorted(found, key=_rank_of_way)), () if found else _few(steps))
+
+
+def _is_elsewhere(verdict: Verdict, before: Verdict) -> bool:
+    """Whether another reason has only come in the place of the one before."""
+    return verdict.step == before.step and verdict.is_past(before)
+
+
+def _rank_of_way(way: Way) -> list[int]:
+    return [_ORDER.index(kind) for kind in way.kinds]
+
+
+def _after(case: Case, change: Change) -> Search[list[Way]]:
+    """What would do besides."""
+    found = yield from _singles(case.after(change.made[0]), _is_allowed)
+    return (yield from _both(case, [(change, option.change) for option in found[:_MAX_HELPS]]))
 
 
 def _both(case: Case, pairs: Sequence[tuple[Change, Change]]) -> Search[list[Way]]:
@@ -135,15 +167,18 @@ def _some_of_each(options: Sequence[Option]) -> list[Option]:
 
 
 def _plausible(case: Case) -> list[Option]:
-    """Where a denial says nothing of what would help: what looks like the right kind of name."""
-    return [
-        Option(
-            Change(kind, AGENT if kind == AGENT else f"{kind} {name}", says, (with_names(kind, (name,)),)), case.verdict
-        )
-        for kind in (SCOPE, ROLE, GROUP, AGENT)
-        for name in (case.vocabulary.of_kind.get(kind, ()) or case.vocabulary.names)[:ENOUGH]
-        for says in (named(kind, (name,)),)
+    """Where a denial says nothing of what would help: what the schema names, and what looks like the right kind of name."""
+    found = [
+        valued(argument, value, case.verdict)
+        for argument in _arguments(case)
+        for value in options_of(argument)[:ENOUGH]
+        if value != argument.value
     ]
+    for kind in (SCOPE, ROLE, GROUP, AGENT):
+        likely = case.vocabulary.of_kind.get(kind, ()) or case.vocabulary.names
+        fit = [name for name in likely if is_possible(kind, name) and not has(kind, case.question, name)]
+        found += [Option(by_name(kind, name), case.verdict) for name in fit[:ENOUGH]]
+    return found
 
 
 def _is_numeric(case: Case, change: Change) -> bool:
@@ -177,10 +212,10 @@ def _says(group: Sequence[Option]) -> str:
     return f"{argument} were one of {', '.join(told)}{' and others' if more else ''}"
 
 
-def _few(found: Sequence[Way]) -> list[Way]:
+def _few(found: Sequence[Way]) -> tuple[Way, ...]:
     """Not all there are: some of each kind."""
     told: list[Way] = []
     for way in found:
         if sum(each.kinds == way.kinds for each in told) < _MAX_OF_A_KIND:
             told.append(way)
-    return told[:_MAX_WAYS]
+    return tuple(told[:_MAX_WAYS])

@@ -32,9 +32,13 @@ class Verdict:
 
     def is_nearer(self, other: Verdict) -> bool:
         """Whether less is in the way than by ``other``, and nothing else."""
-        if self.allowed or self.step > other.step:
-            return not other.allowed
-        return self.step == other.step and self.codes < other.codes
+        return self.allowed or (self.step == other.step and self.codes < other.codes)
+
+    def is_past(self, other: Verdict) -> bool:
+        """Whether what was in the way by ``other`` no longer is, but something else, which that may have hidden."""
+        if self.allowed or self.step != other.step:
+            return self.step > other.step
+        return bool(self.codes) and not self.codes & other.codes
 
 
 #: What a verdict has to be for a change to be of use.
