@@ -88,9 +88,10 @@ def values(case: Case, argument: Argument, does: Does) -> Search[list[Option]]:
         if value != argument.value and case.fits(argument.to(value)(case.question).arguments)
     ][:_MAX_VALUES]
     verdicts = yield case.with_each(map(argument.to, tried))
-    found = [valued(argument, value, verdict) for value, verdict in zip(tried, verdicts, strict=True) if does(verdict)]
-    unnamed = [option for option in found if not option.name]
-    return unnamed or found[:ENOUGH]
+    doing = [(value, verdict) for value, verdict in zip(tried, verdicts, strict=True) if does(verdict)]
+    if any(value == _STRANGER for value, _ in doing):  # then it is not the value that matters
+        doing = [(value, verdict) for value, verdict in doing if value in (MISSING, _STRANGER)]
+    return [valued(argument, value, verdict) for value, verdict in doing[:ENOUGH]]
 
 
 def _values(case: Case, argument: Argument) -> Iterator[Any]:
