@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import itertools
+import json
+import os
 import shutil
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path as File
 from typing import Any
@@ -14,11 +20,13 @@ import httpx
 import pytest
 
 from remit.approvals.approval import ApprovalAnswer
+from remit.clock import SystemClock
 from remit.errors import (
     ApprovalRequired,
     DownstreamRefused,
     PolicyFailed,
     PolicyInvalid,
+    RemitError,
     ResultWithheld,
     SettingsInvalid,
     SetupError,
@@ -29,6 +37,7 @@ from remit.policy.decision import Basis, Decision, failed
 from remit.policy.engine import PolicyEngine
 from remit.policy.live import LivePolicy
 from remit.policy.obligations import Redaction, StepUp
+from remit.policy.process import ProcessEngine
 from remit.policy.redaction import redacted
 from remit.policy.rego import RegoEngine
 from support.clock import FakeClock
@@ -247,6 +256,9 @@ async def test_where_nothing_is_hidden_the_apis_words_are_told() -> None:
 
 # ── what a policy may call ───────────────────────────────────────────────────────────────
 
+#: An engine may be let go in the thread that made it alone, and a traceback holds on to one.
+KEPT: list[object] = []
+
 
 @pytest.mark.parametrize(
     "name", ["http.send", "opa.runtime", "time.now_ns", "io.jwt.decode", "json.unmarshal", "lib.f"]
@@ -260,9 +272,10 @@ def test_a_forbidden_function_does_not_pass_for_an_own_one_of_its_name(name: str
     }
     with pytest.raises(PolicyInvalid) as caught:
         RegoEngine(Bundle.of(modules), FakeClock())
+    KEPT.append(caught.value)
     assert caught.value.where == "authz.rego:3:23"
     modules["authz.rego"] = modules["authz.rego"].replace(f"{name}(", f"data.remit.authz.{name}(")
-    assert RegoEngine(Bundle.of(modules), FakeClock()).revision
+    KEPT.append(RegoEngine(Bundle.of(modules), FakeClock()))
 
 
 # ── reload ───────────────────────────────────────────────────────────────────────────────
@@ -378,3 +391,53 @@ def test_a_policy_that_is_taken_away_while_it_is_read_is_a_broken_one(
     monkeypatch.setattr(File, "rglob", gone)
     with pytest.raises(PolicyInvalid, match="cannot be read"):
         load_policy(tmp_path)
+
+
+# ── all at once ──────────────────────────────────────────────────────────────────────────
+
+TURNCOAT = """
+package remit.authz
+import rego.v1
+default decision := {"allow": false}
+decision := {"allow": true} if input.phase in {"tool_list", "result"}
+decision := {"allow": true} if { input.phase == "tool_call"; input.arguments.text == "SIDE" }
+decision := {"allow": slow} if { input.phase == "tool_call"; input.arguments.text == "slow" }
+default slow := true
+slow := false if { some a in big; some b in big; some c in big; some d in big; (((a + b) + c) + d) < 0 }
+big := data.remit_data.big
+"""
+
+
+TEXTS = ("A", "B", "C", "slow")
+
+
+async def test_killing_workers_turning_policy_over_and_giving_up_lets_no_call_through_that_was_not_permitted() -> None:
+    sides = {side: Bundle.of({"a.rego": TURNCOAT.replace("SIDE", side)}, {"big": [*range(60)]}) for side in "AB"}
+    turns, clock = itertools.cycle("BA"), SystemClock()
+
+    async def load(_: str) -> PolicyEngine:
+        return await ProcessEngine.start(sides[next(turns)], clock)
+
+    first = await ProcessEngine.start(sides["A"], clock)
+    live = LivePolicy(first, load)
+    path = Path(live)
+
+    async def call(number: int) -> None:
+        with suppress(RemitError, TimeoutError):
+            async with asyncio.timeout(0.01 if number % 5 == 0 else 5):
+                await path.call("for_people_with_much_to_say", {"text": TEXTS[number % 4]})
+
+    os.kill(first.pids[0], signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+    for _ in range(5):
+        await asyncio.gather(live.reload(), *map(call, range(20)))
+    await live.aclose()
+
+    intents = [record for record in path.store.records if record["kind"] == "intent"]
+    permitted = {
+        bundle.revision: hashlib.sha256(f'{{"text":"{side}"}}'.encode()).hexdigest() for side, bundle in sides.items()
+    }
+    assert path.sent
+    assert len(path.sent) <= len(intents)
+    assert {json.loads(request.content)["text"] for request in path.sent} <= {"A", "B"}
+    for intent in intents:
+        assert intent["arguments"]["sha256"] == permitted[intent["decision"]["revision"]]
