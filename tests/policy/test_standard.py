@@ -259,7 +259,9 @@ def test_a_need_concerns_what_it_matches(match: Tables, concerned: set[str]) -> 
     assert codes(tables, question(REFUND, phase=Phase.RESULT)) == set()
 
 
-@pytest.mark.parametrize("people", [{"roles": ["support-lead"]}, {"groups": ["sales"]}, {"users": ["alice"]}], ids=spelled)
+@pytest.mark.parametrize(
+    "people", [{"roles": ["support-lead"]}, {"groups": ["sales"]}, {"users": ["alice"]}], ids=spelled
+)
 def test_needs_can_be_for_some_people_only_and_spare_some(people: Tables) -> None:
     known = {"groups": {"sales": {"orders": ["read"]}}}
     alice, bob = person(groups=("sales",)), person(subject="bob", roles=("x",), groups=())
