@@ -355,7 +355,7 @@ limit := 250
     data = {"roles": {"clerk": {"orders": ["read"]}}, "needs": {"large": {"over": 5000, "scopes": ["pay:large"]}}}
     words = Vocabulary.of(Bundle.of({"authz.rego": module}, data), {ROLE: ["known"]})
     assert words.of_kind == {ROLE: ("known", "lead", "clerk"), SCOPE: ("pay:large",), AGENT: ("night",), GROUP: ()}
-    assert words.numbers == (250, 5000)
+    assert list(words.numbers) == [250, 5000]
     assert "nobody" not in words.names
 
 
