@@ -33,6 +33,16 @@ def test_no_purpose_has_the_key_of_another_or_the_secret_itself(tmp_path: Path) 
 
 def test_a_file_that_is_no_secret_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "secret.key"
+    path.touch(mode=0o600)
     path.write_bytes(b"short")
+    with pytest.raises(StateInvalid, match="secret"):
+        InstallationSecret(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes mean something on POSIX only")
+def test_a_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "secret.key"
+    InstallationSecret(path)
+    path.chmod(0o640)
     with pytest.raises(StateInvalid, match="secret"):
         InstallationSecret(path)

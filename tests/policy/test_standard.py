@@ -276,6 +276,18 @@ def test_needs_can_be_for_some_people_only_and_spare_some(people: Tables) -> Non
         assert codes(spared, question(principal=bob, phase=phase)) == {"forbidden"}
 
 
+def test_a_user_named_with_their_issuer_is_nobody_elses_user_of_that_name() -> None:
+    tables = {**needing(only={"users": ["https://idp.example#alice"]}), "roles": PLAIN["roles"]}
+    assert codes(tables, question(principal=person())) == set()
+    assert codes(tables, question(principal=person(issuer="https://other.example"))) == {"not_entitled"}
+
+
+def test_a_name_that_looks_like_one_with_an_issuer_is_not_taken_for_it() -> None:
+    odd = person(subject="https://idp.example#alice", issuer="https://other.example")
+    tables = {**needing(only={"users": ["https://idp.example#alice"]}), "roles": PLAIN["roles"]}
+    assert codes(tables, question(principal=odd)) == {"not_entitled"}
+
+
 @pytest.mark.parametrize("amount", [0, 99.5, 100])
 def test_an_amount_up_to_the_limit_is_within_it(amount: float) -> None:
     assert codes(needing(over=100, deny="too much"), question(REFUND, arguments={"amount": amount})) == set()

@@ -117,7 +117,7 @@ def _signatures(settings: Settings) -> Signatures:
         name: VerificationKey(read_secret(item.key, f"policy.signatures.keys.{name}.key"), item.algorithm)
         for name, item in configured.keys.items()
     }
-    return Signatures(required=configured.required, scope=configured.scope, keys=keys)
+    return Signatures(required=configured.is_required, scope=configured.scope, keys=keys)
 
 
 def _opa_place(settings: Settings) -> OpaPlace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import time
 from pathlib import Path
 from typing import Final
@@ -55,7 +56,10 @@ def _read(path: Path) -> bytes:
 def _read_whole(path: Path) -> bytes:
     """Another process may be writing it at this moment."""
     for _ in range(_ATTEMPTS):
-        secret = path.read_bytes()
+        with path.open("rb") as file:
+            if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise OSError("others than its owner may read it")
+            secret = file.read(_BYTES + 1)
         if len(secret) == _BYTES:
             return secret
         time.sleep(_PAUSE)

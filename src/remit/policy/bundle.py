@@ -35,7 +35,7 @@ AUTHZ: Final = "remit/authz.rego"
 _MAX_MODULES: Final = 200
 _MAX_MODULE_BYTES: Final = 1_000_000
 _MAX_DETAILS: Final = 20
-_REVISION_DIGITS: Final = 12
+_REVISION_DIGITS: Final = 32
 _DATA_FILES: Final = ("data.json", "data.yaml", "data.yml")
 _REFUSED: Final = {
     "policy.wasm": "it is compiled to WebAssembly",

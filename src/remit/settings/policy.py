@@ -38,14 +38,20 @@ class VerificationKeySettings(Section):
 
 
 class SignatureSettings(Section):
-    """Signed bundles (``.signatures.json``). ``required``: an unsigned one is refused, and so is a folder.
+    """Signed bundles (``.signatures.json``). ``required``: an unsigned one is refused, and so is a folder; left out,
+    that is so as soon as there are ``keys``.
 
     ``keys`` by their id; ``scope`` is what the signature must say, where empty nothing.
     """
 
-    required: bool = False
+    required: bool | None = None
     scope: str = ""
     keys: Mapping[Name, VerificationKeySettings] = Field(default_factory=dict)
+
+    @property
+    def is_required(self) -> bool:
+        """Whether an unsigned policy is refused: a signature that can be left off would protect nothing."""
+        return bool(self.keys) if self.required is None else self.required
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:

@@ -170,7 +170,13 @@ denials contains reason(
 	not is_among(people)
 }
 
-is_among(people) if input.subject.id in people.users
+is_among(people) if {
+	input.subject.id in people.users
+	not contains(input.subject.id, "#")
+}
+
+# With several issuers a name alone is anybody's of that name.
+is_among(people) if concat("#", [input.subject.issuer, input.subject.id]) in people.users
 
 is_among(people) if {
 	some role in input.subject.properties.roles
