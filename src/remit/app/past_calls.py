@@ -1,4 +1,4 @@
-"""Door and noun: decisions about calls, out of the trail, with what was kept of their input."""
+"""Door: decisions about calls, out of the trail, with what was kept of their input."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from remit.app.guessing import Document, Guesser
@@ -199,7 +199,7 @@ class _Groups:
             key = (_FURTHER, past.ending, now)
         self._counts[key] += 1
         if len(calls := self._calls.setdefault(key, [])) < _MAX_CALLS:
-            calls.append(past)
+            calls.append(replace(past, document={}))
 
     def all(self) -> tuple[Group, ...]:
         """The largest first, else in order of appearance."""

@@ -23,18 +23,20 @@ from remit.settings import Settings
 _DEADLINE: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tried:
     """``bundle`` is empty where an OPA server decides: what it decides by is not read here."""
 
     engine: PolicyEngine
     bundle: Bundle
+    second_chances: int = 100
 
     async def decide(self, documents: Sequence[Mapping[str, Any]]) -> list[Decision]:
-        """A decision about each. What fails is asked once more: what only took too long on a busy machine passes."""
+        """A decision about each. Some that fail are asked once more: what only took too long on a busy machine passes."""
         decisions = await self.engine.decide_many(documents)
         for index, decision in enumerate(decisions):
-            if isinstance(decision, Deny) and decision.failed:
+            if isinstance(decision, Deny) and decision.failed and self.second_chances:
+                self.second_chances -= 1
                 decisions[index] = await self.engine.decide(documents[index])
         return decisions
 
