@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from remit.cli.common import Exit, print_json, run, settings_of
-from remit.cli.policy_source import Json, PolicyPath
+from remit.cli.policy_source import Json, PolicyPath, with_policy
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,11 +17,25 @@ if TYPE_CHECKING:
     from remit.app.explaining import Explained
     from remit.policy.counterfactual.search import Way
     from remit.policy.decision import Decision
-    from remit.settings import Settings
 
 _IF = "it would be permitted if"
 _IF_FREE = "it would be permitted just so if"
 _PHASES = {"tool_list": "list", "tool_call": "call", "token_exchange": "exchange", "result": "answer"}
+
+Pairs = Annotated[
+    list[str] | None, typer.Argument(help="key=value for each argument; key:=JSON for a value that is JSON.")
+]
+Through = Annotated[
+    list[str] | None,
+    typer.Option("--through", metavar="ID", help="Who handed the request on to AGENT; in order, where several did."),
+]
+Known = Annotated[
+    str, typer.Option(help="How the agent is known: authenticated, attested, registered or self_asserted.")
+]
+Moment = Annotated[
+    datetime | None,
+    typer.Option(help="When, in UTC (default: now).", formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+]
 
 
 def explain(
@@ -30,9 +43,7 @@ def explain(
     user: Annotated[str, typer.Argument(help="A development user, or any name with --role, --group and --scope.")],
     agent: Annotated[str, typer.Argument(help="The agent runner's client id.")],
     tool: Annotated[str, typer.Argument(help="The tool's name.")],
-    arguments: Annotated[
-        list[str] | None, typer.Argument(help="key=value for each argument; key:=JSON for a value that is JSON.")
-    ] = None,
+    arguments: Pairs = None,
     roles: Annotated[list[str] | None, typer.Option("--role", help="A role the user has besides.")] = None,
     groups: Annotated[list[str] | None, typer.Option("--group", help="A group the user is in besides.")] = None,
     scopes: Annotated[list[str] | None, typer.Option("--scope", help="A scope of their token besides.")] = None,
@@ -86,15 +97,6 @@ def explain(
         _print(explained)
     if not explained.verdict.allowed:
         raise typer.Exit(Exit.DENIED)
-
-
-def with_policy(settings: Settings, path: Path | None) -> Settings:
-    """The settings with another policy in the place of theirs. One that is only looked at need not be signed."""
-    if path is None:
-        return settings
-    signatures = settings.policy.signatures.model_copy(update={"required": False})
-    changed = {"path": path.absolute(), "engine": "embedded", "signatures": signatures}
-    return settings.model_copy(update={"policy": settings.policy.model_copy(update=changed)})
 
 
 # ── for programs ─────────────────────────────────────────────────────────────────────────

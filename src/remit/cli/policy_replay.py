@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from remit.cli.common import Exit, print_json, run, settings_of
-from remit.cli.policy_source import Json
+from remit.cli.policy_source import Json, with_policy
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +46,6 @@ def replay(
     some are uncertain; 1 some would.
     """
     from remit.app.replaying import replay
-    from remit.cli.policy_explain import with_policy
     from remit.clock import SystemClock
 
     settings = settings_of(context)

@@ -49,13 +49,15 @@ class Source:
 
 
 def source_of(context: typer.Context, path: Path | None) -> Source:
-    """The policy at ``path``, else that of the settings. A policy that is only looked at need not be signed."""
+    """The policy at ``path``, else that of the settings."""
+    settings = with_policy(settings_of(context, needed=path is None), path)
+    return Source(settings, settings.policy.path)
+
+
+def with_policy(settings: Settings, path: Path | None) -> Settings:
+    """The settings with the policy at ``path``, if any. A policy that is only looked at need not be signed."""
     if path is None:
-        settings = settings_of(context)
-        return Source(settings, settings.policy.path)
-    settings = settings_of(context, needed=False)
+        return settings
     signatures = settings.policy.signatures.model_copy(update={"required": False})
-    policy = settings.policy.model_copy(
-        update={"path": path.absolute(), "engine": "embedded", "signatures": signatures}
-    )
-    return Source(settings.model_copy(update={"policy": policy}), path.absolute())
+    changed = {"path": path.absolute(), "engine": "embedded", "signatures": signatures}
+    return settings.model_copy(update={"policy": settings.policy.model_copy(update=changed)})
