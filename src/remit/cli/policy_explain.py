@@ -90,7 +90,10 @@ def explain(
         assurance=Assurance(assurance),
         at=at.replace(tzinfo=UTC).timestamp() if at else 0,
     )
-    explained = run(explain(settings, supposed, SystemClock()))
+    _tell(run(explain(settings, supposed, SystemClock())), as_json=as_json)
+
+
+def _tell(explained: Explained, *, as_json: bool) -> None:
     if as_json:
         print_json(document(explained))
     else:
