@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from remit.app.explaining import Explained
     from remit.policy.counterfactual.search import Way
     from remit.policy.decision import Decision
+    from remit.principal import Assurance
 
 _IF = "it would be permitted if"
 _IF_FREE = "it would be permitted just so if"
@@ -67,17 +68,12 @@ def explain(
 
     Exit codes: 0 permitted, also under conditions; 4 denied.
     """
-    from datetime import UTC
-
     from remit.app.explaining import Supposed, explain
     from remit.app.wiring import load_tools
     from remit.cli.call import typed_arguments
     from remit.clock import SystemClock
-    from remit.principal import Assurance
 
     settings = with_policy(settings_of(context), policy)
-    if assurance not in set(Assurance):
-        raise typer.BadParameter(f"{assurance!r} is none of {', '.join(Assurance)}", param_hint="--assurance")
     supposed = Supposed(
         user=user,
         agent=agent,
@@ -87,10 +83,18 @@ def explain(
         groups=tuple(groups or ()),
         scopes=tuple(scopes or ()),
         through=tuple(through or ()),
-        assurance=Assurance(assurance),
+        assurance=_assurance(assurance),
         at=at.replace(tzinfo=UTC).timestamp() if at else 0,
     )
     _tell(run(explain(settings, supposed, SystemClock())), as_json=as_json)
+
+
+def _assurance(text: str) -> Assurance:
+    from remit.principal import Assurance
+
+    if text not in set(Assurance):
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(Assurance)}", param_hint="--assurance")
+    return Assurance(text)
 
 
 def _tell(explained: Explained, *, as_json: bool) -> None:
