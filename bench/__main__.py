@@ -1,8 +1,8 @@
 """``python -m bench``: remit beside the bare MCP SDK. Exits with 0 whatever the ratios, unless something failed.
 
 Rounds alternate between the servers, so that whatever else the machine does meets both. The load generator runs in
-this process; every server, and the API that remit calls, in one of its own: CPU per call is the server's alone,
-while throughput and latency are of everything together on this machine.
+this process; every server, and the API that remit calls, in one of its own: CPU per call is the server's and that of
+the processes it starts, while throughput and latency are of everything together on this machine.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ async def obey(ready: dict[str, str]) -> None:
     def answer() -> None:
         say(ready)
         for _ in sys.stdin:
-            say({"cpu": time.process_time(), "memory": process.memory_info().rss})
+            say(_usage(process))
         loop.call_soon_threadsafe(end.set)
 
     threading.Thread(target=answer, daemon=True).start()
@@ -123,6 +123,16 @@ def main() -> None:
             asyncio.run(serve_orders(Path(folder)))
         case other:
             sys.exit(f"no such server: {other}")
+
+
+def _usage(process: psutil.Process) -> dict[str, float]:
+    """Of this process and of those it has started: policy is evaluated in processes of its own."""
+    started = process.children(recursive=True)
+    times = [each.cpu_times() for each in started]
+    return {
+        "cpu": time.process_time() + sum(each.user + each.system for each in times),
+        "memory": sum(each.memory_info().rss for each in (process, *started)),
+    }
 
 
 if __name__ == "__main__":
