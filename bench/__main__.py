@@ -74,7 +74,7 @@ async def measure(folder: Path, effort: Effort, soak: int) -> Results:
         loaded = [bare.usage().memory, remit.usage().memory]
         pairs = zip(("bare", "remit"), started, loaded, strict=True)
         results.memory = [Memory(name, before / _MIB, after / _MIB) for name, before, after in pairs]
-        async with running(load_settings(company / "remit.yaml")) as app:
+        async with running(load_settings(company / "remit.yaml"), serving=True) as app:
             results.steps = await steps.measure_steps(app, effort.steps)
             results.rates = await _measure_exchange(app, remit, effort)
         if soak:

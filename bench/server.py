@@ -69,7 +69,7 @@ async def serve_remit(folder: Path) -> None:
     """Serve the workspace in ``folder`` as `remit serve` does; tells a development user's token for it."""
     settings = load_settings(folder / "remit.yaml")
     with listening(settings.listen) as listener:
-        async with running(settings) as app, served(http_app(app), listener), app.watching():
+        async with running(settings, serving=True) as app, served(http_app(app), listener), app.watching():
             token = mint_for(app, USER, seconds=8 * 3600)
             await obey({"url": settings.mcp_resource, "issuer": settings.issuer, "token": token.reveal()})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from remit.app import gateway, registry
-from remit.app.policy import start_engine
+from remit.app.policy import for_one, start_engine
 from remit.catalog.loader import load_catalog
 from remit.clock import SystemClock
 from remit.errors import DefinitionInvalid, SetupError
@@ -70,7 +70,7 @@ def _policy(settings: Settings) -> _Found:
 
 
 async def _revision(settings: Settings) -> str:
-    engine = await start_engine(settings, SystemClock())
+    engine = await start_engine(for_one(settings), SystemClock())
     await engine.aclose()
     return engine.revision
 

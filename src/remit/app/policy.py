@@ -44,6 +44,11 @@ class Policies:
         await asyncio.gather(*watched)
 
 
+def for_one(settings: Settings) -> Settings:
+    """The same settings for one caller at a time, who needs one policy process and none that waits to step in."""
+    return settings.model_copy(update={"policy": settings.policy.model_copy(update={"workers": 1})})
+
+
 async def open_policies(settings: Settings, clock: Clock, trail: Trail, stack: AsyncExitStack) -> Policies:
     """Start what decides. Raises ``PolicyInvalid`` for a policy that must not be used, ``SettingsInvalid``."""
     engine = await start_engine(settings, clock)
@@ -99,7 +104,12 @@ def load_bundle(settings: Settings, path: Path) -> Bundle:
 async def _start_embedded(settings: Settings, bundle: Bundle, clock: Clock) -> PolicyEngine:
     policy = settings.policy
     return await ProcessEngine.start(
-        bundle, clock, deadline=policy.deadline, workers=policy.workers, run_tests=policy.tests == "run"
+        bundle,
+        clock,
+        deadline=policy.deadline,
+        workers=policy.workers,
+        spare=1 if policy.workers > 1 else 0,
+        run_tests=policy.tests == "run",
     )
 
 

@@ -41,7 +41,7 @@ GRACE_SECONDS: Final = 10
 async def http(settings: Settings) -> None:
     """Serve until interrupted. Logs one line once requests are answered."""
     with listening(settings.listen) as listener:
-        async with running(settings) as app, served(http_app(app), listener), app.watching():
+        async with running(settings, serving=True) as app, served(http_app(app), listener), app.watching():
             host, port = listener.getsockname()[:2]
             log.info(
                 "serving",

@@ -18,7 +18,7 @@ import structlog
 
 from remit.app import registry
 from remit.app.exchange_policy import ExchangePolicyOf
-from remit.app.policy import Policies, open_panel, open_policies
+from remit.app.policy import Policies, for_one, open_panel, open_policies
 from remit.app.rules import Rules
 from remit.app.secrets import InstallationSecret
 from remit.app.token_service import open_token_service, own_issuer
@@ -122,8 +122,12 @@ class App:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, agent: str = "", clock: Clock | None = None) -> AsyncIterator[App]:
+async def running(
+    settings: Settings, *, agent: str = "", clock: Clock | None = None, serving: bool = False
+) -> AsyncIterator[App]:
     """The parts of ``settings``, open while the block runs. ``agent``: act as this client of ``sts.clients``.
+
+    ``serving``: for many callers at once, who do not wait for each other's policy.
 
     Raises ``SetupError`` leaves. Everything that can be wrong with settings, tools, policy and keys shows here,
     before anything is served.
@@ -147,7 +151,7 @@ async def running(settings: Settings, *, agent: str = "", clock: Clock | None = 
         service = _exchange_service(settings, sts, http, clock)
         service_verifier = _service_verifier(settings, sts, http)
         tools = load_tools(settings)
-        policies = await open_policies(settings, clock, trail, stack)
+        policies = await open_policies(settings if serving else for_one(settings), clock, trail, stack)
         if sts is not None:
             sts.policy = ExchangePolicyOf(policies.live, clock, _claim_names(settings))
         secret = InstallationSecret(settings.state_dir / "secret.key")

@@ -2,7 +2,7 @@
 
 Each worker is given a few documents ahead and answers them in order, so that the first unanswered one is the one it is
 at: where that takes too long, or the worker ends, that one goes unanswered, and those behind it go to another worker.
-A spare worker is always loaded and takes the place of one that is lost; the next spare is started meanwhile.
+A spare worker is loaded and takes the place of one that is lost; the next spare is started meanwhile.
 """
 
 from __future__ import annotations
@@ -40,17 +40,25 @@ _SATURATED: Final = f"{_MAX_WAITING} decisions are waiting already"
 
 
 class Pool:
-    """``workers`` processes that decide, and a spare one. ``order`` is what each is started with.
+    """``workers`` processes that decide, and ``spare`` ones. ``order`` is what each is started with.
 
     ``deadline``: how long one document may take, in seconds.
     """
 
     def __init__(
-        self, order: bytes, *, deadline: float, workers: int, revision: str = "", command: Sequence[str] = COMMAND
+        self,
+        order: bytes,
+        *,
+        deadline: float,
+        workers: int,
+        spare: int = 1,
+        revision: str = "",
+        command: Sequence[str] = COMMAND,
     ) -> None:
         self._order = order
         self._deadline = deadline
         self._workers = workers
+        self._wanted = workers + spare
         self._log = log.bind(revision=revision)
         self._command = command
         self._loop = asyncio.get_running_loop()
@@ -72,7 +80,8 @@ class Pool:
         """Start the first worker, and give what it says of its order; the others follow. Raises ``PolicyInvalid``."""
         worker, reply = await self._loaded()
         self._live.append(worker)
-        self._short.set()
+        if self._wanted > 1:
+            self._short.set()
         self._keeper = asyncio.create_task(self._keep_full())
         return reply
 
@@ -200,7 +209,7 @@ class Pool:
                     self._turn_away(_NONE)
                 continue
             self._live.append(worker)
-            if len(self._live) > self._workers:
+            if len(self._live) >= self._wanted:
                 self._short.clear()
             self._hand_out()
 

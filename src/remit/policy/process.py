@@ -36,15 +36,22 @@ class ProcessEngine:
 
     @classmethod
     async def start(
-        cls, bundle: Bundle, clock: Clock, *, deadline: float = 0.1, workers: int = 2, run_tests: bool = True
+        cls,
+        bundle: Bundle,
+        clock: Clock,
+        *,
+        deadline: float = 0.1,
+        workers: int = 2,
+        spare: int = 1,
+        run_tests: bool = True,
     ) -> ProcessEngine:
         """Try the policy out, with its own tests if ``run_tests``, and be ready to decide.
 
-        ``deadline`` is for each decision, in seconds. Raises ``PolicyInvalid`` (file:line:column) for a policy that
+        ``deadline`` is for each decision, in seconds. ``spare``: how many processes wait to step in. Raises ``PolicyInvalid`` (file:line:column) for a policy that
         must not be used. Ready with the first worker; the others follow.
         """
         order = order_of("decide", _payload(bundle, deadline))
-        pool = Pool(order, deadline=deadline, workers=workers, revision=bundle.revision)
+        pool = Pool(order, deadline=deadline, workers=workers, spare=spare, revision=bundle.revision)
         try:
             loaded = await pool.start()
             places = Places(loaded["entry"], loaded["codes"])
