@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,9 +68,15 @@ def units() -> Iterator[tuple[str, Path]]:
         yield relative.parts[0].removesuffix(".py"), path
 
 
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file's syntax tree."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def imports_of(path: Path) -> Iterator[tuple[str, int]]:
     """Every module named by an import statement, at any depth of the file (lazy imports count too)."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -118,7 +125,7 @@ def test_only_settings_reads_the_environment() -> None:
     for unit, path in units():
         if unit == "settings":
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"}:
                 breaches.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert not breaches
@@ -136,7 +143,7 @@ def test_only_the_clock_asks_what_time_it_is() -> None:
     for _, path in units():
         if path.name == "clock.py":
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             if (
                 isinstance(node, ast.Attribute)
                 and isinstance(node.value, ast.Name)

@@ -10,7 +10,6 @@ Modules that come with the product lie under ``remit/``: see ``_library``.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -23,11 +22,14 @@ from typing import Any, Final
 from remit.errors import PolicyInvalid
 from remit.policy import adapter as orchestrator
 from remit.policy.archive import read_archive, write_archive
+from remit.policy.contents import Bundle
 from remit.policy.data import MAX_DATA_BYTES, DataFile, locate, merged
 from remit.policy.gate import DATA_ROOT
 from remit.policy.manifest import MANIFEST, Manifest, Place
 from remit.policy.signature import SIGNATURES, Signatures, SigningKey, sign, verify
 from remit.policy.tables import check_tables
+
+__all__ = ["AUTHZ", "STANDARD", "Bundle", "load_policy", "write_bundle"]
 
 STANDARD: Final = "remit/standard.rego"
 AUTHZ: Final = "remit/authz.rego"
@@ -35,7 +37,6 @@ AUTHZ: Final = "remit/authz.rego"
 _MAX_MODULES: Final = 200
 _MAX_MODULE_BYTES: Final = 1_000_000
 _MAX_DETAILS: Final = 20
-_REVISION_DIGITS: Final = 32
 _DATA_FILES: Final = ("data.json", "data.yaml", "data.yml")
 _REFUSED: Final = {
     "policy.wasm": "it is compiled to WebAssembly",
@@ -48,35 +49,6 @@ _PACKAGE: Final = re.compile(r"(?:\s|#[^\n]*(?:\n|\Z))*package[ \t]+([\w.]+)")
 _AUTHZ_PACKAGE: Final = ("remit", "authz")
 #: Packages that only the product's own modules have.
 _OURS: Final = frozenset({("remit", "standard"), ("remit", "governed")})
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """Rego modules and tests by their path (with ``/``), and the data beside them: a policy.
-
-    ``revision`` names it: what its author calls it, where they call it anything, and the beginning of a SHA-256 over
-    modules and data.
-    """
-
-    modules: Mapping[str, str]
-    data: Mapping[str, Any] = field(default_factory=dict)
-    revision: str = ""
-    tests: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls,
-        modules: Mapping[str, str],
-        data: Mapping[str, Any] | None = None,
-        *,
-        tests: Mapping[str, str] | None = None,
-        label: str = "",
-    ) -> Bundle:
-        """The bundle of these, with its revision. ``label`` is what its author calls it."""
-        content = json.dumps({"modules": dict(modules), "data": data or {}}, sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(content.encode()).hexdigest()[:_REVISION_DIGITS]
-        revision = label if label.endswith(digest) else "@".join(filter(None, (label, digest)))
-        return cls(dict(modules), data or {}, revision, dict(tests or {}))
 
 
 def load_policy(path: Path, *, signatures: Signatures | None = None, adapter: str = "none") -> Bundle:

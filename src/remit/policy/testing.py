@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Final, Literal
 from remit.clock import SystemClock
 from remit.errors import PolicyInvalid
 from remit.policy import gate
-from remit.policy.bundle import Bundle
+from remit.policy.contents import Bundle
 from remit.policy.coverage import Coverage
 from remit.policy.evaluator import parsed
 from remit.policy.expressions import written

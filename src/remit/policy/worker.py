@@ -97,7 +97,7 @@ def _answer(evaluator: Evaluator, document: bytes) -> bytes:
 
 def _tests(order: Mapping[str, Any], pipe: _Pipe) -> None:
     """Run the policy's own tests (``remit.policy.testing``)."""
-    from remit.policy.bundle import Bundle  # noqa: PLC0415  decisions need neither
+    from remit.policy.contents import Bundle  # noqa: PLC0415  decisions need neither
     from remit.policy.testing import run_tests  # noqa: PLC0415
 
     bundle = Bundle(order["modules"], order["data"], tests=order["tests"])
@@ -107,7 +107,7 @@ def _tests(order: Mapping[str, Any], pipe: _Pipe) -> None:
 
 def _review(order: Mapping[str, Any], pipe: _Pipe) -> None:
     """Say everything that is wrong with the policy (``remit.policy.review``)."""
-    from remit.policy.bundle import Bundle  # noqa: PLC0415  as above
+    from remit.policy.contents import Bundle  # noqa: PLC0415  as above
     from remit.policy.review import review  # noqa: PLC0415
 
     bundle = Bundle(order["modules"], order["data"], tests=order["tests"])
