@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from remit.approvals.approval import Approver, Binding, Terms
+from remit.approvals.approval import Approver, Terms
 from remit.errors import PolicyFailed
+from remit.permission.approving import binding_of, terms_of
 from remit.policy.input import ApprovalState, Question
-from remit.policy.obligations import ApprovalTerms, Demands, StepUp
+from remit.policy.obligations import Demands, StepUp
 from remit.principal import Principal
 
 _THE_USER: Final = "user"
@@ -26,8 +27,8 @@ class Met:
 
     def check(self, demands: Demands) -> None:
         """Whether the approval is one that policy still demands. Raises ``PolicyFailed``."""
-        terms = _terms(demands.approvals)
-        if terms.approvers and (self.approver is None or not terms.admits(self.approver, _binding(self.question))):
+        terms = terms_of(demands.approvals)
+        if terms.approvers and (self.approver is None or not terms.admits(self.approver, binding_of(self.question))):
             raise PolicyFailed(
                 "once that is done, policy demands another approval",
                 hint="let the policy demand one approval, or none once input.context.approval.state is approved",
@@ -45,7 +46,7 @@ def met(question: Question, demands: Demands) -> Met:
     question = replace(question, principal=principal)
     if not demands.approvals:
         return Met(question, tuple(conditions))
-    approver = _approver(question, _terms(demands.approvals))
+    approver = _approver(question, terms_of(demands.approvals))
     is_user = approver.subject == principal.subject and approver.issuer == principal.issuer
     approval = ApprovalState("approved", "supposed", approver.subject, "elicitation" if is_user else "operator")
     return Met(replace(question, approval=approval), tuple(conditions), approver)
@@ -97,7 +98,7 @@ def _signed_in(principal: Principal, step_up: StepUp, now: float) -> Principal:
 
 def _approver(question: Question, terms: Terms) -> Approver:
     """Somebody who may approve the call. Raises ``PolicyFailed`` where nobody fits all that is demanded."""
-    binding = _binding(question)
+    binding = binding_of(question)
     candidates = [Approver.of(question.principal)]
     candidates += [_stand_in(question.principal, name, terms) for names in terms.approvers for name in names]
     for candidate in candidates:
@@ -121,17 +122,3 @@ def _of_issuer(name: str, issuer: str) -> tuple[str, str]:
     if rest.startswith(("https://", "http://")) and "#" in rest:
         issuer, _, rest = rest.partition("#")
     return issuer, rest
-
-
-def _terms(demanded: Sequence[ApprovalTerms]) -> Terms:
-    return Terms(tuple(each.approvers for each in demanded), 0)
-
-
-def _binding(question: Question) -> Binding:
-    return Binding.of(
-        question.principal,
-        question.acting,
-        tool=question.tool.name,
-        tool_digest=question.tool.digest,
-        arguments=question.arguments,
-    )

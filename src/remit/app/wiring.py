@@ -159,20 +159,18 @@ async def running(
         stack.callback(approvals.close)
         panel, pairs = open_panel(settings, policies, approvals, clock, secret.key("redaction"))
         stack.callback(pairs.close)
-        bridge = Bridge(
-            Parts(
-                subjects=_subjects(settings, verifier, clock, revocations, settings.mcp_audiences),
-                actors=_actors(settings, service, service_verifier, clock, revocations),
-                tools=tools,
-                permissions=Permissions(panel),
-                exchange=Exchanger(service, service_verifier, clock, declared=registry.declared(settings)),
-                apis=apis,
-                trail=trail,
-                asks_policy_itself=settings.exchange.service == "embedded",
-            )
+        parts = Parts(
+            subjects=_subjects(settings, verifier, clock, revocations, settings.mcp_audiences),
+            actors=_actors(settings, service, service_verifier, clock, revocations),
+            tools=tools,
+            permissions=Permissions(panel),
+            exchange=Exchanger(service, service_verifier, clock, declared=registry.declared(settings)),
+            apis=apis,
+            trail=trail,
+            asks_policy_itself=settings.exchange.service == "embedded",
         )
-        subjects = _subjects(settings, verifier, clock, revocations, settings.gateway_audiences)
-        gateway = bridge.identifying(subjects)
+        bridge = Bridge(parts)
+        gateway = bridge.identifying(_subjects(settings, verifier, clock, revocations, settings.gateway_audiences))
         rules = Rules(settings, sts)
         yield App(
             settings,

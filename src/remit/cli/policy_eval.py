@@ -90,18 +90,11 @@ async def _decided(source: Source, bundle: Bundle, asked: Completed, *, why: boo
 
 
 def _document(source: Source, asked: Completed, decision: Decision, reached: Coverage | None) -> dict[str, Any]:
+    from remit.cli.render import decision_document
+
     return {
-        "allow": decision.allow,
-        "rule": decision.rule,
-        "reasons": [
-            {"code": each.code, "message": each.message, "audience": each.audience} for each in decision.reasons
-        ],
-        "obligations": [
-            {"id": each.id, "type": each.type, "properties": dict(each.properties)} for each in decision.obligations
-        ],
-        "revision": decision.revision,
+        **decision_document(decision),
         "duration_us": decision.duration_us,
-        **({"detail": decision.detail} if decision.detail else {}),
         "filled": list(asked.filled),
         "unknown": list(asked.unknown),
         **({"reached": _lines(source, reached)} if reached else {}),

@@ -111,12 +111,14 @@ def _tell(explained: Explained, *, as_json: bool) -> None:
 
 def document(explained: Explained) -> dict[str, Any]:
     """Everything that is known."""
+    from remit.cli.render import decision_document
+
     return {
         "allowed": explained.verdict.allowed,
         "conditions": list(explained.verdict.conditions),
         **({"problem": explained.problem} if explained.problem else {}),
-        "decisions": {phase.value: _facts(decision) for phase, decision in explained.decisions.items()},
-        **({"decision_then": _facts(explained.again)} if explained.again else {}),
+        "decisions": {phase.value: decision_document(decision) for phase, decision in explained.decisions.items()},
+        **({"decision_then": decision_document(explained.again)} if explained.again else {}),
         "ways": [_way(way) for way in explained.found.ways],
         "steps": [_way(way) for way in explained.found.steps],
         "complete": explained.is_complete,
@@ -125,21 +127,6 @@ def document(explained: Explained) -> dict[str, Any]:
 
 def _way(way: Way) -> dict[str, Any]:
     return {"if": way.says, "conditions": list(way.conditions), "changes": list(way.kinds)}
-
-
-def _facts(decision: Decision) -> dict[str, Any]:
-    return {
-        "allow": decision.allow,
-        "rule": decision.rule,
-        "reasons": [
-            {"code": each.code, "message": each.message, "audience": each.audience} for each in decision.reasons
-        ],
-        "obligations": [
-            {"id": each.id, "type": each.type, "properties": dict(each.properties)} for each in decision.obligations
-        ],
-        **({"detail": decision.detail} if decision.detail else {}),
-        "revision": decision.revision,
-    }
 
 
 # ── for people ───────────────────────────────────────────────────────────────────────────

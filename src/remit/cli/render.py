@@ -21,6 +21,8 @@ from remit.errors import RemitError, SetupError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from remit.policy.decision import Decision
+
 #: Labels end where the headlines of a story begin.
 LABEL_WIDTH: Final = 10
 _GAP: Final = "  "
@@ -135,6 +137,22 @@ def print_rows(out: Console, rows: Iterable[tuple[str, str]], *, label_width: in
 
 
 # ── errors ───────────────────────────────────────────────────────────────────────────────
+
+
+def decision_document(decision: Decision) -> dict[str, Any]:
+    """A policy decision as JSON, with all its reasons: for whoever may read the policy."""
+    return {
+        "allow": decision.allow,
+        "rule": decision.rule,
+        "reasons": [
+            {"code": each.code, "message": each.message, "audience": each.audience} for each in decision.reasons
+        ],
+        "obligations": [
+            {"id": each.id, "type": each.type, "properties": dict(each.properties)} for each in decision.obligations
+        ],
+        **({"detail": decision.detail} if decision.detail else {}),
+        "revision": decision.revision,
+    }
 
 
 def error_document(error: RemitError) -> dict[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from remit.approvals.approval import Approval, Approver, Binding, State, Terms
 from remit.audit.trail import Record
 from remit.errors import ApprovalDenied, ApprovalRequired
 from remit.permission.panel import Approvals, Asked
-from remit.policy.input import ApprovalState
+from remit.policy.input import ApprovalState, Question
 from remit.policy.obligations import ApprovalTerms
 
 _MAX_QUESTION: Final = 2000
@@ -36,18 +37,18 @@ async def approval_of(asked: Asked, binding: Binding, terms: Terms, approvals: A
     return approval
 
 
-def binding_of(asked: Asked) -> Binding:
+def binding_of(question: Question) -> Binding:
     """What an approval is good for: this user, this agent, this tool as it is, exactly these arguments."""
     return Binding.of(
-        asked.principal,
-        asked.acting,
-        tool=asked.operation.name,
-        tool_digest=asked.operation.digest,
-        arguments=asked.call.arguments,
+        question.principal,
+        question.acting,
+        tool=question.tool.name,
+        tool_digest=question.tool.digest,
+        arguments=question.arguments,
     )
 
 
-def terms_of(demanded: tuple[ApprovalTerms, ...]) -> Terms:
+def terms_of(demanded: Sequence[ApprovalTerms]) -> Terms:
     """All approvals that are demanded, as one that meets each."""
     seconds = min((each.expires_in for each in demanded), default=0)
     return Terms(tuple(each.approvers for each in demanded), seconds)

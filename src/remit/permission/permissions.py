@@ -116,7 +116,7 @@ class Permissions:
 
     async def _approved(self, asked: Asked, permission: Permission, record: Record, watch: Watch) -> Permission:
         """The permission once somebody has approved the call; asks them where nobody has."""
-        binding, terms = binding_of(asked), terms_of(permission.demands.approvals)
+        binding, terms = binding_of(permission.question), terms_of(permission.demands.approvals)
         approval = await approval_of(asked, binding, terms, self._panel.approvals, record)
         question = replace(permission.question, approval=state_of(approval), now=self._panel.clock.now())
         demands = await self._decided(asked, question, record, watch)

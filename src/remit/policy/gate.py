@@ -92,11 +92,15 @@ def reason_places(modules: Sequence[Module]) -> dict[str, str]:
     for module in modules:
         for rule in module["ast"]["rules"]:
             where = f"{module['source']['file']}:{line_of(rule)}"
-            for node in nodes(rule):
-                text = node.get("String")
-                if isinstance(text, dict) and isinstance(value := text.get("value"), str) and len(value) <= _MAX_CODE:
-                    places.setdefault(value, where)
+            for text in _short_texts(rule):
+                places.setdefault(text, where)
     return places
+
+
+def _short_texts(rule: Mapping[str, Any]) -> Iterator[str]:
+    texts = (node.get("String") for node in nodes(rule))
+    values = (text.get("value") for text in texts if isinstance(text, dict))
+    return (value for value in values if isinstance(value, str) and len(value) <= _MAX_CODE)
 
 
 class _Gate:
