@@ -50,3 +50,16 @@ class UnverifiedToken(Credential):
     """A token as it came from outside: nothing in it may be believed yet."""
 
     __slots__ = ()
+
+
+class ConfirmedToken(UnverifiedToken):
+    """A token that came with a sound proof of possession (RFC 9449): whoever sent it holds the key of ``thumbprint``.
+
+    Whether the token is bound to that key is for whoever verifies the token to check.
+    """
+
+    __slots__ = ("thumbprint",)
+
+    def __init__(self, text: str, thumbprint: str) -> None:
+        super().__init__(text)
+        self.thumbprint = thumbprint
