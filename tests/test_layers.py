@@ -29,13 +29,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "approvals": COMMON,
     "catalog": LEAVES | {"principal"},
     "sts": COMMON,
+    "authorization": COMMON | {"sts"},
     "resource": COMMON,
     "call": COMMON | FIVE | {"approvals"},
     "permission": COMMON | FIVE | {"approvals", "call", "catalog"},
     "bridge": COMMON | FIVE | {"approvals", "call", "catalog", "permission"},
     "doors": COMMON | FIVE | {"approvals", "call", "catalog", "bridge"},
     "demo": COMMON | FIVE | {"approvals", "catalog", "bridge", "doors", "sts", "resource", "settings", "app"},
-    "app": COMMON | FIVE | {"approvals", "call", "catalog", "permission", "bridge", "doors", "sts", "settings"},
+    "app": COMMON
+    | FIVE
+    | {"approvals", "authorization", "call", "catalog", "permission", "bridge", "doors", "sts", "settings"},
     "cli": COMMON
     | FIVE
     | {"approvals", "call", "catalog", "permission", "bridge", "doors", "sts", "resource", "settings", "app", "demo"},
@@ -49,15 +52,24 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "httpx_aiohttp": ("web.py",),
     "aiohttp": ("web.py",),
     "httpx2": ("demo",),
-    "jwt": ("tokens", "sts/minting.py", "sts/keys/signing_key.py", "exchange/client_auth.py", "policy/signature.py"),
+    "jwt": (
+        "tokens",
+        "authorization",
+        "sts/minting.py",
+        "sts/keys/signing_key.py",
+        "exchange/client_auth.py",
+        "policy/signature.py",
+    ),
     "regorus": ("policy/evaluator.py",),
-    "sqlite3": ("database.py", "audit/store", "sts/revocation/file.py", "approvals"),
+    "sqlite3": ("database.py", "audit/store", "sts/revocation/file.py", "approvals", "authorization"),
     "jmespath": ("catalog",),
     "jsonschema_rs": ("catalog",),
     "yaml": ("catalog", "settings", "cli", "demo"),
     "typer": ("cli",),
     "rich": ("cli",),
-    "starlette": ("doors", "sts/endpoints.py", "resource", "demo", "app"),
+    "starlette": ("doors", "sts/endpoints.py", "authorization", "resource", "demo", "app"),
+    "argon2": ("authorization/passwords.py",),
+    "jinja2": ("authorization/pages.py",),
     "uvicorn": ("app", "doors", "demo", "cli"),
 }
 

@@ -30,6 +30,9 @@
     ├── GrantError           what the own token endpoint answers (RFC 6749 §5.2, RFC 8693 §2.2.2)
     │       InvalidRequest · InvalidClient · UnauthorizedClient
     │       UnsupportedGrantType · InvalidScope · InvalidTarget · AccessDenied · GrantUnavailable (503)
+    │       InvalidGrant · InvalidDpopProof · AuthorizationPending · SlowDown · ExpiredDeviceCode
+    │       UnsupportedResponseType · LoginRequired · ConsentRequired · UnmetAuthentication   (authorization requests)
+    │       InvalidClientMetadata · InvalidRedirectUri   (registration, RFC 7591 §3.2.2)
     ├── AuditError           the trail cannot be written: nothing is called
     └── InternalError        anything unforeseen
 
@@ -488,6 +491,72 @@ class AccessDenied(GrantError):
     """Policy denies this exchange (the code of RFC 8628 §3.5, registered for the token endpoint)."""
 
     code = "access_denied"
+
+
+class InvalidGrant(GrantError):
+    """A code, refresh token or assertion that is unsound, used up, expired, or another client's (RFC 6749 §5.2)."""
+
+    code = "invalid_grant"
+
+
+class InvalidDpopProof(GrantError):
+    """The DPoP proof is not sound, or not the key's that the grant is bound to (RFC 9449 §5)."""
+
+    code = "invalid_dpop_proof"
+
+
+class AuthorizationPending(GrantError):
+    """The user has not answered yet (RFC 8628 §3.5)."""
+
+    code = "authorization_pending"
+
+
+class SlowDown(GrantError):
+    """The user has not answered yet, and the client asks too often (RFC 8628 §3.5)."""
+
+    code = "slow_down"
+
+
+class ExpiredDeviceCode(GrantError):
+    """The user did not answer in time (RFC 8628 §3.5)."""
+
+    code = "expired_token"
+
+
+class UnsupportedResponseType(GrantError):
+    """Only codes are given (RFC 6749 §4.1.2.1)."""
+
+    code = "unsupported_response_type"
+
+
+class LoginRequired(GrantError):
+    """The client wants no sign-in page, and nobody is signed in (OpenID Connect Core §3.1.2.6)."""
+
+    code = "login_required"
+
+
+class ConsentRequired(GrantError):
+    """The client wants no page at all, but the user has to be asked (OpenID Connect Core §3.1.2.6)."""
+
+    code = "consent_required"
+
+
+class UnmetAuthentication(GrantError):
+    """The user cannot sign in here in the way the client needs (OpenID Connect, RFC 9470 §5)."""
+
+    code = "unmet_authentication_requirements"
+
+
+class InvalidClientMetadata(GrantError):
+    """A client that wants to register says of itself what cannot be accepted (RFC 7591 §3.2.2)."""
+
+    code = "invalid_client_metadata"
+
+
+class InvalidRedirectUri(GrantError):
+    """A client that wants to register names a redirect URI that cannot be accepted (RFC 7591 §3.2.2)."""
+
+    code = "invalid_redirect_uri"
 
 
 class GrantUnavailable(GrantError):

@@ -9,6 +9,10 @@ from typing import Final
 # Grant types
 GRANT_CLIENT_CREDENTIALS: Final = "client_credentials"  # RFC 6749 §4.4
 GRANT_TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # RFC 8693 §2.1
+GRANT_AUTHORIZATION_CODE: Final = "authorization_code"  # RFC 6749 §4.1
+GRANT_REFRESH_TOKEN: Final = "refresh_token"  # RFC 6749 §6
+GRANT_DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 §3.4
+GRANT_JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523 §2.1
 
 # Token type identifiers (RFC 8693 §3)
 TOKEN_TYPE_ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"
@@ -19,6 +23,7 @@ TOKEN_TYPE_ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"
 CLIENT_SECRET_BASIC: Final = "client_secret_basic"
 CLIENT_SECRET_POST: Final = "client_secret_post"
 PRIVATE_KEY_JWT: Final = "private_key_jwt"
+NO_CLIENT_AUTHENTICATION: Final = "none"  # RFC 7591 §2: a public client
 CLIENT_ASSERTION_TYPE_JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 # Well-known paths
@@ -28,6 +33,7 @@ WELL_KNOWN_PROTECTED_RESOURCE: Final = "/.well-known/oauth-protected-resource"  
 
 # JOSE ``typ`` values
 TYP_ACCESS_TOKEN: Final = "at+jwt"  # RFC 9068 §2.1
+TYP_ID_JAG: Final = "oauth-id-jag+jwt"  # draft-ietf-oauth-identity-assertion-authz-grant
 
 #: Extension parameter of the token request: the longest lifetime wanted, in whole seconds. RFC 8693 has none,
 #: and RFC 6749 §3.2 has servers ignore what they do not know; the answer is checked against it all the same.

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from remit.settings.fields import Algorithm, Name, Scope, Seconds, SecretRef, Section, Url, WholeSeconds
 from remit.settings.gateway import GatewaySettings
 from remit.settings.policy import PolicySettings
+from remit.settings.sign_in import SignInSettings
 from remit.settings.sts import StsSettings
 from remit.web import is_loopback
 
@@ -150,6 +151,7 @@ class Settings(BaseSettings):
     agent: AgentSettings = AgentSettings()
     exchange: ExchangeSettings = ExchangeSettings()
     sts: StsSettings = StsSettings()
+    sign_in: SignInSettings = SignInSettings()
     mcp: McpSettings = McpSettings()
     gateway: GatewaySettings = GatewaySettings()
     audit: AuditSettings = AuditSettings()
@@ -188,6 +190,12 @@ class Settings(BaseSettings):
             raise ValueError(f"listening on {host} needs public_url: the https address that clients use")
         return self
 
+    @model_validator(mode="after")
+    def _can_issue_what_it_lets_sign_in_for(self) -> Self:
+        if self.sign_in.enabled and not self.sts.enabled:
+            raise ValueError("sign_in needs the embedded token service: set sts.enabled")
+        return self
+
     @property
     def base_url(self) -> str:
         """Where this server is reached: ``public_url``, or what it listens on."""
@@ -212,6 +220,16 @@ class Settings(BaseSettings):
     def gateway_audiences(self) -> tuple[str, ...]:
         """The names the gateway goes by; callers' tokens must be for one of them."""
         return self.gateway.audiences or (f"{self.base_url}/gateway",)
+
+    @property
+    def passwords_file(self) -> Path:
+        """Where the hashes of the users' passwords are."""
+        return self.sign_in.passwords or self.state_dir / "passwords"
+
+    @property
+    def authorizations_file(self) -> Path:
+        """Where it stands which client was allowed what by whom."""
+        return self.state_dir / "authorizations.db"
 
     @property
     def audit_file(self) -> Path:
