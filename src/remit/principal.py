@@ -107,6 +107,19 @@ class DelegationChain:
         return len(self.actors)
 
 
+def chain_with_client(
+    chain: DelegationChain, client_id: str, issuer: str, own: frozenset[str] | None
+) -> DelegationChain:
+    """The chain of a subject token with the client that the subject signed in through as its first link.
+
+    As it is where somebody acts already, where no client is known or it is among ``own`` (the names of whoever
+    exchanges the token), and where ``own`` is ``None``: clients are not kept.
+    """
+    if own is None or chain or not client_id or client_id in own:
+        return chain
+    return DelegationChain((Actor(client_id, issuer),))
+
+
 @dataclass(frozen=True, slots=True)
 class Parties:
     """On whose behalf, and who acts: what ``sub``, ``act`` and ``dlg`` say, whichever profile they are written in.
@@ -176,12 +189,16 @@ def _actor(level: Any) -> Actor:
 class Principal:
     """Who calls, after verification. Holds no credential and may be logged.
 
-    ``expires_at`` and ``auth_time`` are seconds since the epoch (0: not said).
+    ``issuer`` is who knows the subject, ``token_issuer`` who issued the token and knows its client, where that is
+    somebody else. ``client_assurance``: how sure the embedded authorization server is of that client. ``expires_at`` and
+    ``auth_time`` are seconds since the epoch (0: not said).
     """
 
     subject: str
     issuer: str
     client_id: str = ""
+    token_issuer: str = ""
+    client_assurance: Assurance | None = None
     audience: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     chain: DelegationChain = field(default_factory=DelegationChain)
@@ -206,13 +223,15 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class ActingParty:
-    """The agent runner that acts for the subject, how that is known, and its own token if it has one.
+    """The agent that acts for the subject, how that is known, and the token of this installation if it has one.
 
-    ``evidence`` is what the trail says of how the actor was established: ``actor_token``, ``act``,
-    ``client_id`` or ``workload``.
+    ``evidence`` is what the trail says of how the actor was established: ``actor_token``, ``act``, ``client_id``,
+    ``declared`` or ``workload``. ``via`` is this installation where it passes on what another actor asks for: the
+    next link of the chain, and whose ``token`` it is.
     """
 
     actor: Actor
     assurance: Assurance
     evidence: str
     token: Credential | None = None
+    via: Actor | None = None

@@ -30,12 +30,12 @@ def asked(
         "alice", STS, scopes=("orders:read", "pay", "log"), chain=DelegationChain(chain), expires_at=NOW + 3600
     )
     wanted = Wanted(target or Target("orders", "https://orders.example"), scopes, 300)
-    return Asked(principal, SUBJECT_TOKEN, AGENT, "agent-runner", wanted)
+    return Asked(principal, SUBJECT_TOKEN, AGENT, "agent-runner", wanted, principal.chain.within(STS))
 
 
 def truthful(request: Asked) -> dict[str, Any]:
     """The claims of the token that was asked for."""
-    chain = request.principal.chain.then(request.actor)
+    chain = request.before.then(request.actor)
     return {
         "iss": STS,
         "sub": request.principal.subject,
@@ -175,7 +175,7 @@ def requests(draw: st.DrawFn) -> Asked:
         expires_at=NOW + draw(st.integers(300, 5000)),
     )
     wanted = Wanted(Target(draw(names), draw(st.sampled_from(["", "https://r.example"]))), draw(scope_tuples), 300)
-    return Asked(principal, SUBJECT_TOKEN, draw(actors), draw(names), wanted)
+    return Asked(principal, SUBJECT_TOKEN, draw(actors), draw(names), wanted, principal.chain.within(STS))
 
 
 @given(requests(), st.data())
@@ -206,7 +206,7 @@ def test_another_party_is_refused_whatever_was_asked(request: Asked, name: str, 
 
 @given(requests(), st.lists(actors, max_size=7))
 def test_any_other_chain_is_refused_whatever_was_asked(request: Asked, links: list[Actor]) -> None:
-    before = request.principal.chain.actors
+    before = request.before.actors
     assume(tuple(links) != (request.actor, *before))
     assume(tuple(links) != before or before[:1] != (request.actor,))
     act = DelegationChain(tuple(links)).to_act()
@@ -215,13 +215,13 @@ def test_any_other_chain_is_refused_whatever_was_asked(request: Asked, links: li
 
 @given(requests(), st.data())
 def test_a_lost_or_reordered_link_is_refused(request: Asked, data: st.DataObject) -> None:
-    links = list(request.principal.chain.then(request.actor).actors)
+    links = list(request.before.then(request.actor).actors)
     if data.draw(st.booleans()):
         changed = links.copy()
         del changed[data.draw(st.integers(0, len(links) - 1))]
     else:
         changed = data.draw(st.permutations(links))
-    before = list(request.principal.chain.actors)
+    before = list(request.before.actors)
     assume(changed != links and not (changed == before and before[:1] == [request.actor]))
     act = DelegationChain(tuple(changed)).to_act()
     assert mismatch(request, {**truthful(request), "act": act}).claim == "act"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from remit.app import registry
 from remit.app.wiring import App
 from remit.credential import Credential, UnverifiedToken
 from remit.errors import SettingsInvalid
@@ -50,7 +49,7 @@ def mint_for(app: App, user: str, *, seconds: int = _DEVELOPMENT_SECONDS, audien
         app.sts,
         app.rules.user(user),
         audience=audience or app.settings.mcp_resource,
-        client_id=registry.SIGN_IN_CLIENT,
+        client_id=app.settings.agent.client_id,
         lifetime=seconds,
         now=app.clock.now(),
     )

@@ -165,7 +165,7 @@ def _principal(settings: Settings, supposed: Supposed, now: float) -> Principal:
     return Principal(
         subject=supposed.user,
         issuer=issuer,
-        client_id=supposed.agent if supposed.assurance is Assurance.REGISTERED else registry.SIGN_IN_CLIENT,
+        client_id=supposed.agent if supposed.assurance is Assurance.REGISTERED else settings.agent.client_id,
         audience=settings.mcp_audiences,
         scopes=(*(known.scopes if known else ()), *supposed.scopes),
         chain=DelegationChain(tuple(Actor(name, issuer) for name in reversed(supposed.through))),

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from remit import oauth
+from remit.authorization.client import LOGIN_CLIENT
 from remit.errors import SettingsInvalid
 from remit.exchange.client_auth import ClientAuthentication, ClientSecretBasic, ClientSecretPost, PrivateKeyJwt
 from remit.exchange.declared import Declared
@@ -19,10 +21,6 @@ from remit.settings import Settings, SubjectIssuerSettings, TargetSettings, read
 from remit.sts.clients import Client, TargetRule
 from remit.sts.users import DevelopmentUser
 from remit.tokens.jwks import StaticKeys
-
-#: The client a development user is said to have signed in through.
-SIGN_IN_CLIENT: Final = "development-sign-in"
-
 
 _GRANTS: Final = {
     "client_credentials": oauth.GRANT_CLIENT_CREDENTIALS,
@@ -168,8 +166,21 @@ def client(client_id: str, settings: Settings) -> Client:
         max_lifetime=min(settings.sts.max_lifetime, registered.max_lifetime or settings.sts.max_lifetime),
         profile=Profile(registered.profile),
         require_may_act=registered.require_may_act,
+        own_clients=_own_clients(client_id) if registered.keep_client else None,
     )
+    if client_id == settings.agent.client_id:
+        made = replace(made, own_clients=own_clients(settings) or made.own_clients)
     return made.with_secret(read_secret(registered.secret, f"{where}.secret")) if registered.secret else made
+
+
+def own_clients(settings: Settings) -> frozenset[str] | None:
+    """This installation's own clients, which act for nobody. ``None``: it is the agent itself, so none other is kept."""
+    return _own_clients(settings.agent.client_id) if settings.agent.acting == "caller" else None
+
+
+def _own_clients(client_id: str) -> frozenset[str]:
+    """People sign in through these to use remit itself, or the client that exchanges: nobody else acts then."""
+    return frozenset({client_id, LOGIN_CLIENT})
 
 
 def _target(target: TargetSettings) -> TargetRule:

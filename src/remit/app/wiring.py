@@ -35,7 +35,7 @@ from remit.exchange.actor_token import ActorTokens
 from remit.exchange.exchanger import Exchanger
 from remit.exchange.messages import Target
 from remit.exchange.service import EmbeddedTokenService, RemoteTokenService, TokenEndpoint, TokenService
-from remit.identity.actor import ActorResolver, OwnToken
+from remit.identity.actor import ActorResolver, CallerActs, OwnToken
 from remit.identity.subject import ClaimNames, SubjectIdentifier
 from remit.permission.permissions import Permissions
 from remit.settings import Settings, environment
@@ -123,11 +123,12 @@ class App:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, agent: str = "", clock: Clock | None = None, serving: bool = False
+    settings: Settings, *, agent: str = "", launched_by: str = "", clock: Clock | None = None, serving: bool = False
 ) -> AsyncIterator[App]:
     """The parts of ``settings``, open while the block runs. ``agent``: act as this client of ``sts.clients``.
 
-    ``serving``: for many callers at once, who do not wait for each other's policy.
+    ``launched_by``: what the client that started this process is called. ``serving``: for many callers at once, who do
+    not wait for each other's policy.
 
     Raises ``SetupError`` leaves. Everything that can be wrong with settings, tools, policy and keys shows here,
     before anything is served.
@@ -161,10 +162,12 @@ async def running(
         stack.callback(pairs.close)
         parts = Parts(
             subjects=_subjects(settings, verifier, clock, revocations, settings.mcp_audiences),
-            actors=_actors(settings, service, service_verifier, clock, revocations),
+            actors=_actors(settings, service, service_verifier, clock, revocations, launched_by),
             tools=tools,
             permissions=Permissions(panel),
-            exchange=Exchanger(service, service_verifier, clock, declared=registry.declared(settings)),
+            exchange=Exchanger(
+                service, service_verifier, clock, declared=registry.declared(settings), own_clients=_kept(settings)
+            ),
             apis=apis,
             trail=trail,
             asks_policy_itself=settings.exchange.service == "embedded",
@@ -269,16 +272,33 @@ def _claim_names(settings: Settings) -> dict[str, ClaimNames]:
     return {item.issuer: ClaimNames(**item.claims.model_dump()) for item in settings.identity.issuers}
 
 
+def _kept(settings: Settings) -> frozenset[str] | None:
+    """Only the embedded token service keeps the client as a link; another one is checked as ever."""
+    return registry.own_clients(settings) if settings.exchange.service == "embedded" else None
+
+
 def _actors(
-    settings: Settings, service: TokenService, verifier: TokenVerifier, clock: Clock, revocations: RevocationList
+    settings: Settings,
+    service: TokenService,
+    verifier: TokenVerifier,
+    clock: Clock,
+    revocations: RevocationList,
+    launched_by: str,
 ) -> ActorResolver:
-    if settings.agent.actor == "client":
-        return ActorResolver(service.client_id, is_revoked=revocations.is_actor_revoked)
+    own = registry.own_clients(settings)
+    return ActorResolver(
+        service.client_id,
+        None if settings.agent.actor == "client" else _own_token(settings, service, verifier, clock),
+        is_revoked=revocations.is_actor_revoked,
+        caller_acts=None if own is None else CallerActs(own, launched_by),
+    )
+
+
+def _own_token(settings: Settings, service: TokenService, verifier: TokenVerifier, clock: Clock) -> OwnToken:
     issuer = settings.issuer if settings.exchange.service == "embedded" else settings.exchange.issuer or ""
     expect = registry.declared(settings).expectation(frozenset({issuer}), leeway=settings.identity.leeway)
     tokens = ActorTokens(service, Target(audience=issuer), clock)
-    own = OwnToken(tokens, verifier, expect, clock, renew=tokens.renew)
-    return ActorResolver(service.client_id, own, is_revoked=revocations.is_actor_revoked)
+    return OwnToken(tokens, verifier, expect, clock, renew=tokens.renew)
 
 
 def load_tools(settings: Settings) -> CatalogSource:

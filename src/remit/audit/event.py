@@ -134,12 +134,14 @@ def of_chain(chain: DelegationChain) -> list[Facts]:
 
 
 def of_acting(acting: ActingParty) -> Facts:
-    """The agent runner, and how it is known to be one."""
+    """The agent, how it is known to be one, and through whom it acts where that is not itself."""
+    via = {"sub": text(acting.via.sub), "iss": text(acting.via.iss)} if acting.via else None
     return {
         "sub": text(acting.actor.sub),
         "iss": text(acting.actor.iss),
         "assurance": acting.assurance.value,
         "evidence": text(acting.evidence),
+        **({"via": via} if via else {}),
     }
 
 

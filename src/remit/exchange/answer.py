@@ -7,7 +7,7 @@ refuses the call with ``DelegationMismatch``, which names the claim, what was ex
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from remit import oauth
@@ -15,7 +15,7 @@ from remit.credential import Credential
 from remit.errors import DelegationMismatch
 from remit.exchange.declared import NOTHING_DECLARED, Declared
 from remit.exchange.messages import IssuedToken, Wanted
-from remit.principal import Actor, Principal
+from remit.principal import Actor, DelegationChain, Principal
 from remit.tokens.verifier import VerifiedToken
 
 #: How far the token service's clock may be ahead of this one, in seconds.
@@ -27,7 +27,8 @@ _MAX_SHOWN: Final = 300
 class Asked:
     """What an exchange was asked for: on whose behalf, by whom, for what, and who asked.
 
-    ``actor`` is who must be the token's current actor; without ``iss`` the token's own issuer is meant.
+    ``actor`` is who must be the token's current actor; without ``iss`` the token's own issuer is meant. ``before`` are
+    the actors that must stand below it.
     """
 
     principal: Principal
@@ -35,6 +36,7 @@ class Asked:
     actor: Actor
     client_id: str
     wanted: Wanted
+    before: DelegationChain = field(default_factory=DelegationChain)
 
 
 def check_answer(
@@ -112,7 +114,7 @@ def check_actor(asked: Asked, token: VerifiedToken, declared: Declared) -> None:
         return
     issuer = token.issuer
     actor = Actor(asked.actor.sub, asked.actor.iss or issuer)
-    before = [Actor(link.sub, link.iss or asked.principal.issuer) for link in asked.principal.chain.actors]
+    before = list(asked.before.actors)
     after = list(token.parties.chain.actors)
     if not after:
         _refuse("act", _drawn([actor]), "none: the token service did not express the delegation")

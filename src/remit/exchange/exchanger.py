@@ -20,7 +20,7 @@ from remit.exchange.answer import Asked, check_answer
 from remit.exchange.declared import NOTHING_DECLARED, Declared
 from remit.exchange.messages import IssuedToken, Target, TokenExchangeRequest, Wanted
 from remit.exchange.service import TokenService
-from remit.principal import ActingParty, Actor, Caller, DelegationChain, Profile
+from remit.principal import ActingParty, Actor, Caller, DelegationChain, Principal, Profile, chain_with_client
 from remit.tokens.verifier import TokenVerifier, VerifiedToken
 
 #: ``DelegatedToken.kind``: the actor is visible in the token (RFC 8693 §1.1), as opposed to impersonation.
@@ -50,7 +50,8 @@ class DelegatedToken:
 class Exchanger:
     """Exchanges at one token service. ``verifier`` must trust that service's issuer and no other.
 
-    ``declared``: how its tokens differ from what the RFCs say.
+    ``declared``: how its tokens differ from what the RFCs say. ``own_clients``: as for ``chain_with_client``, if the
+    service keeps the subject's client as a link of the chain.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class Exchanger:
         clock: Clock,
         *,
         declared: Declared = NOTHING_DECLARED,
+        own_clients: frozenset[str] | None = None,
     ) -> None:
         self._service = service
         self._verifier = verifier
         self._clock = clock
         self._declared = declared
+        self._own_clients = own_clients
 
     @property
     def service(self) -> TokenService:
@@ -88,6 +91,7 @@ class Exchanger:
             principal=caller.principal,
             subject_token=caller.subject_token,
             actor=self._expected_actor(acting),
+            before=self._expected_before(caller.principal),
             client_id=self._service.client_id,
             wanted=wanted,
         )
@@ -115,7 +119,12 @@ class Exchanger:
 
     def _expected_actor(self, acting: ActingParty) -> Actor:
         """Without an actor token the service takes the authenticated client for the actor, whoever acts."""
-        return acting.actor if acting.token is not None else Actor(self._service.client_id)
+        return acting.via or acting.actor if acting.token is not None else Actor(self._service.client_id)
+
+    def _expected_before(self, principal: Principal) -> DelegationChain:
+        """Who acted before: the chain that came in, each with its issuer."""
+        issuer = principal.token_issuer or principal.issuer
+        return chain_with_client(principal.chain, principal.client_id, issuer, self._own_clients).within(issuer)
 
     async def _verify(self, issued: IssuedToken, wanted: Wanted) -> VerifiedToken:
         """Errors change their branch here: a bad *issued* token is not the caller's fault."""

@@ -1,16 +1,20 @@
-"""Path: who the agent runner is, and how sure that is.
+"""Path: who the agent is, and how sure that is.
 
-In this order, the first that is there:
+Where this installation is the agent runner, in this order, the first that is there:
 
-1. the runner's own token, got with its own client credentials (``authenticated``);
+1. its own token, got with its own client credentials (``authenticated``);
 2. the inbound token's ``act``: an issuer attests who acts for the subject (``attested``);
 3. the inbound token's ``client_id``: the client the subject signed in through (``registered``);
-4. this installation's own name, which only its configuration vouches for (``self_asserted``).
+4. its own name, which only its configuration vouches for (``self_asserted``).
+
+Where the caller acts, and this installation passes on what they ask for: 2; then 3, as sure as its issuer is of that
+client; then what the client that started this process was called when it was installed (``self_asserted``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 from remit.clock import Clock
 from remit.credential import Credential, UnverifiedToken
@@ -57,18 +61,36 @@ class OwnToken:
         return ActingParty(actor, Assurance.AUTHENTICATED, "actor_token", credential)
 
 
+@dataclass(frozen=True, slots=True)
+class CallerActs:
+    """The client that the subject signed in through is the agent.
+
+    ``own_clients`` are this installation's own, which act for nobody; ``launched_by`` is what the client that started
+    this process was called when it was installed.
+    """
+
+    own_clients: frozenset[str]
+    launched_by: str = ""
+
+
 class ActorResolver:
     """Says who acts for a principal. ``workload`` is this installation's own client id at the token service.
 
-    ``is_revoked``: whether the operator switched an agent off, by its name.
+    ``is_revoked``: whether the operator switched an agent off, by its name. ``caller_acts``: not this installation does.
     """
 
     def __init__(
-        self, workload: str, own_token: OwnToken | None = None, is_revoked: Callable[[str], bool] | None = None
+        self,
+        workload: str,
+        own_token: OwnToken | None = None,
+        is_revoked: Callable[[str], bool] | None = None,
+        *,
+        caller_acts: CallerActs | None = None,
     ) -> None:
         self._workload = workload
         self._own_token = own_token
         self._is_revoked = is_revoked
+        self._caller_acts = caller_acts
 
     async def resolve(self, principal: Principal) -> ActingParty:
         """The acting party for a call of ``principal``. Raises ``ActorRevoked`` where it may act no more."""
@@ -78,12 +100,14 @@ class ActorResolver:
         return acting
 
     async def _find(self, principal: Principal) -> ActingParty:
-        if self._own_token is not None:
-            return await self._own_token.acting_party()
-        if (attested := principal.chain.current) is not None:
-            return ActingParty(attested, Assurance.ATTESTED, "act")
-        if principal.client_id:
-            return ActingParty(Actor(principal.client_id, principal.issuer), Assurance.REGISTERED, "client_id")
+        own = await self._own_token.acting_party() if self._own_token is not None else None
+        if self._caller_acts is None:
+            return own or _attested(principal) or _signed_in_through(principal) or self._itself()
+        bridge = own or self._itself()
+        agent = _attested(principal) or _calling(principal, self._caller_acts)
+        return bridge if agent is None else replace(agent, token=bridge.token, via=bridge.actor)
+
+    def _itself(self) -> ActingParty:
         return ActingParty(Actor(self._workload), Assurance.SELF_ASSERTED, "workload")
 
     def _check_revoked(self, name: str) -> None:
@@ -93,3 +117,22 @@ class ActorResolver:
                 detail=name,
                 hint="see `remit revoke list`; `remit revoke lift NUMBER` lets it act again",
             )
+
+
+def _attested(principal: Principal) -> ActingParty | None:
+    attested = principal.chain.current
+    return ActingParty(attested, Assurance.ATTESTED, "act") if attested else None
+
+
+def _signed_in_through(principal: Principal) -> ActingParty | None:
+    if not principal.client_id:
+        return None
+    client = Actor(principal.client_id, principal.token_issuer or principal.issuer)
+    return ActingParty(client, principal.client_assurance or Assurance.REGISTERED, "client_id")
+
+
+def _calling(principal: Principal, known: CallerActs) -> ActingParty | None:
+    """The client, unless it is this installation's own; then whoever started this process."""
+    if principal.client_id and principal.client_id not in known.own_clients:
+        return _signed_in_through(principal)
+    return ActingParty(Actor(known.launched_by), Assurance.SELF_ASSERTED, "declared") if known.launched_by else None

@@ -7,13 +7,13 @@ because identity providers agree on neither.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from remit.clock import Clock
 from remit.credential import UnverifiedToken
 from remit.errors import TokenMissing
-from remit.principal import Caller, Principal
+from remit.principal import Assurance, Caller, Principal
 from remit.tokens.verifier import Expectation, TokenVerifier, VerifiedToken
 
 _MAX_LIST = 256
@@ -77,7 +77,11 @@ class SubjectIdentifier:
 
     def _principal(self, token: VerifiedToken) -> Principal:
         names = self._claim_names.get(token.issuer, _DEFAULT_NAMES)
-        return principal_of(token, names, issuer=self._issuer_of_subject(token))
+        principal = principal_of(token, names, issuer=self._issuer_of_subject(token))
+        # Said by the embedded service alone: another issuer's claim of this name would be its own business.
+        if token.issuer == self._token_service and "client_assurance" in token.claims:
+            return replace(principal, client_assurance=_assurance(token.claims["client_assurance"]))
+        return principal
 
     def _issuer_of_subject(self, token: VerifiedToken) -> str:
         """Who knows the subject: whoever issued the token, but for what the token service exchanged."""
@@ -95,6 +99,7 @@ def principal_of(token: VerifiedToken, names: ClaimNames = _DEFAULT_NAMES, *, is
         subject=token.subject,
         issuer=issuer or token.issuer,
         client_id=token.client_id,
+        token_issuer=token.issuer,
         audience=token.audience,
         scopes=token.scopes,
         chain=token.chain,
@@ -108,6 +113,11 @@ def principal_of(token: VerifiedToken, names: ClaimNames = _DEFAULT_NAMES, *, is
         jti=token.jti,
         txn=token.txn,
     )
+
+
+def _assurance(value: Any) -> Assurance:
+    """What cannot be read is worth the least."""
+    return Assurance(value) if value in set(Assurance) else Assurance.SELF_ASSERTED
 
 
 def _text(value: Any) -> str:

@@ -30,9 +30,9 @@ def wanted_by(operation: Operation) -> Wanted:
 def check_actor(acting: ActingParty, operation: Operation) -> None:
     """Whether an agent runner must, or must not, take part: a name that nobody vouches for counts as none.
 
-    Raises ``ActorUnfit``.
+    Where this installation passes the call on, it vouches with its own name. Raises ``ActorUnfit``.
     """
-    vouched = acting.assurance is not Assurance.SELF_ASSERTED
+    vouched = acting.via is not None or acting.assurance is not Assurance.SELF_ASSERTED
     if operation.auth.actor == "required" and not vouched:
         raise ActorUnfit(
             "this call needs an agent runner that somebody vouches for",

@@ -222,6 +222,8 @@ def _chain(acting: ActingParty, principal: Principal) -> list[dict[str, Any]]:
     """Who acts, newest first: the chain of the token that is about to be asked for."""
     inbound = principal.chain
     chain = inbound if inbound.current == acting.actor else inbound.then(acting.actor)
+    if acting.via is not None:
+        chain = chain.then(acting.via)
     return [_hop(actor, depth) for depth, actor in enumerate(chain.actors)]
 
 

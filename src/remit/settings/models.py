@@ -50,7 +50,8 @@ class AgentSettings(Section):
     """The agent runner: this installation's client at the token service.
 
     ``actor: token`` gets the runner an own token and sends it as ``actor_token``; ``actor: client`` sends none,
-    for services that take the authenticated client for the actor.
+    for services that take the authenticated client for the actor. ``acting: caller`` takes the client that the user
+    signed in through for the agent, and this installation for the next link, which passes on what it asks for.
     """
 
     client_id: Name = "agent-runner"
@@ -58,6 +59,7 @@ class AgentSettings(Section):
     private_key: SecretRef | None = None
     auth: Literal["client_secret_basic", "client_secret_post", "private_key_jwt"] = "client_secret_basic"
     actor: Literal["token", "client"] = "token"
+    acting: Literal["runner", "caller"] = "runner"
 
     @model_validator(mode="after")
     def _has_its_proof(self) -> Self:

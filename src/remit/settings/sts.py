@@ -47,7 +47,8 @@ class ClientSettings(Section):
 
     ``subject_audiences``: what a subject token may be issued for, besides the client itself, so that this
     client may exchange it. ``require_may_act``: the subject token must name this client in ``may_act``.
-    ``profile: workload`` allows that profile where a target has it too.
+    ``profile: workload`` allows that profile where a target has it too. ``keep_client``: the client that the subject
+    signed in through becomes the first link of the chain.
     """
 
     name: str = ""
@@ -63,6 +64,7 @@ class ClientSettings(Section):
     max_lifetime: WholeSeconds | None = None
     profile: ProfileName = "rfc8693"
     require_may_act: bool = False
+    keep_client: bool = False
 
     @model_validator(mode="after")
     def _can_prove_itself(self) -> Self:

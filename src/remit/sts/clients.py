@@ -79,7 +79,8 @@ class Client:
     ``subject_audiences``: what a subject token may be issued for, besides the client's own id, so that this client
     may exchange it. ``max_depth`` bounds the actor chain of the tokens it gets. ``profile``: ``workload`` lets it
     have tokens of that profile where the target says so too. ``require_may_act``: a subject token must name it in
-    ``may_act``. One without secret and keys cannot authenticate at all.
+    ``may_act``. ``own_clients``: as for ``chain_with_client``: whether the client that a subject signed in through is
+    kept as the first link of the chain. One without secret and keys cannot authenticate at all.
     """
 
     client_id: str
@@ -94,6 +95,7 @@ class Client:
     max_lifetime: int = DEFAULT_LIFETIME
     profile: Profile = Profile.RFC8693
     require_may_act: bool = False
+    own_clients: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         names = [name for rule in self.targets for name in rule.names]

@@ -204,7 +204,7 @@ class SecurityTokenService:
         with _refusals_of("subject_token"):
             subject = await self._subjects.read(token, client.accepted_audiences, now=now)
             self._check_usable("subject_token", subject.token, subject.parties.principal.sub)
-        return subject
+        return subject.signed_in_through(client.own_clients)
 
     async def _actor(self, token: UnverifiedToken, subject: Subject, client: Client, now: float) -> VerifiedToken:
         with _refusals_of("actor_token"):

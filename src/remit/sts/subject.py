@@ -7,13 +7,13 @@ own, and nothing that one issuer says of another's users is believed.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from remit.credential import UnverifiedToken
 from remit.errors import ClaimInvalid, IssuerUntrusted, SettingsInvalid
 from remit.oauth import TYP_ACCESS_TOKEN
-from remit.principal import Actor, Parties, Profile
+from remit.principal import Actor, Parties, Profile, chain_with_client
 from remit.tokens.checks import read_name, read_scope
 from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer, VerifiedToken
 
@@ -47,6 +47,12 @@ class Subject:
     parties: Parties
     scopes: tuple[str, ...]
     sub_id: str = ""
+
+    def signed_in_through(self, own: frozenset[str] | None) -> Subject:
+        """With the token's client as first link, where there is none yet (see ``chain_with_client``)."""
+        token = self.token
+        chain = chain_with_client(self.parties.chain, token.client_id, token.issuer, own)
+        return self if chain is self.parties.chain else replace(self, parties=Parties(self.parties.principal, chain))
 
 
 class SubjectTokens:

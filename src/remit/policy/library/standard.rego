@@ -117,7 +117,7 @@ all_known if {
 }
 
 is_known(hop) if {
-	entry := tables.agents[hop.id]
+	entry := tables.agents[name_of(hop.id)]
 	not entry.issuer != hop.issuer
 }
 
@@ -126,6 +126,12 @@ else if {
 	not entry.issuer != hop.issuer
 	may_be_service(hop)
 }
+
+# An agent without an entry of its own goes by that of `*`, where there is one. A service is not an agent.
+name_of(id) := "*" if {
+	not tables.agents[id]
+	not tables.services[id]
+} else := id
 
 # Services pass calls on and ask for tokens; only agents call tools.
 may_be_service(hop) if hop.depth > 0
@@ -152,7 +158,7 @@ denials contains reason("agent_forbids", sprintf(
 }
 
 # The tables' entries of the agents on the way.
-agents := [agent | some hop in input.chain; agent := tables.agents[hop.id]]
+agents := [agent | some hop in input.chain; agent := tables.agents[name_of(hop.id)]]
 
 is_granted(apis) if {
 	some server in ["*", input.resource.properties.server]
@@ -193,7 +199,7 @@ denials contains reason(
 	"the agent has to prove more strongly who it is; ask the operator how it can",
 ) if {
 	input.phase == "tool_call"
-	agent := tables.agents[input.actor.id]
+	agent := tables.agents[name_of(input.actor.id)]
 	least := agent.assurance
 	not is_proven(least)
 }
@@ -209,7 +215,7 @@ denials contains reason("audience_forbidden", sprintf(
 	input.phase == "token_exchange"
 	some kind in ["agents", "services"]
 	parties := tables[kind]
-	party := parties[input.actor.id]
+	party := parties[name_of(input.actor.id)]
 	audiences := party.audiences
 	not input.resource.id in audiences
 }
