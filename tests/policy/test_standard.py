@@ -568,3 +568,35 @@ def test_large_tables_are_looked_up_and_not_searched(large: Tables) -> None:
 
     small, big = median(PLAIN), median({**PLAIN, **large})
     assert big < 2 * small or big < 2 * median(PLAIN), (small, big)
+
+
+# ── agents that nobody listed ────────────────────────────────────────────────────────────
+
+
+def test_an_entry_called_star_stands_for_every_agent_without_one_of_its_own() -> None:
+    tables = {**PLAIN, "agents": {"agent-runner": {"may": {}}, "*": {"for": {"roles": ["support-lead"]}}}}
+    stranger = dataclasses.replace(question(READ), acting=agent("https://ide.example/client"))
+    assert codes(tables, stranger) == set()
+    assert codes(tables, question(READ)) == {"agent_forbids"}
+    assert "agent_unknown" in codes({**tables, "agents": {"agent-runner": {}}}, stranger)
+
+
+def test_the_entry_called_star_says_how_sure_a_stranger_must_be() -> None:
+    tables = {**PLAIN, "agents": {"*": {"assurance": "registered"}}}
+    for assurance, found in ((Assurance.SELF_ASSERTED, {"agent_unproven"}), (Assurance.REGISTERED, set())):
+        asked = dataclasses.replace(question(READ), acting=agent("ide", assurance))
+        assert codes(tables, asked) == found
+
+
+def test_a_service_is_no_agent_for_there_being_an_entry_called_star() -> None:
+    tables = {**PLAIN, "agents": {"*": {}}}
+    asked = dataclasses.replace(question(READ), acting=agent("shop"))
+    assert codes(tables, asked) == {"agent_unknown"}
+
+
+def test_who_passes_a_call_on_has_to_be_known_like_who_asks_for_it() -> None:
+    acting = dataclasses.replace(agent("ide"), via=Actor("agent-runner", STS))
+    asked = dataclasses.replace(question(READ), acting=acting)
+    assert codes({**PLAIN, "agents": {"ide": {}, "agent-runner": {}}}, asked) == set()
+    assert codes({**PLAIN, "agents": {"ide": {}}}, asked) == {"agent_unknown"}
+    assert codes({**PLAIN, "agents": {"agent-runner": {}}}, asked) == {"agent_unknown"}
