@@ -136,6 +136,9 @@ MISTAKES: list[tuple[str, str, tuple[int, int], str]] = [
     ('"404"', '"200"', (31, 16), '"200" is no error status'),
     ("{status}", "{code}", (31, 23), "a brace that begins no placeholder"),
     ("{{message}}", "{{message[}}", (31, 23), "not JMESPath"),
+    ("maxBytes: 4KiB", "files: [image/png]", (30, 7), "nothing can be selected, checked or redacted"),
+    ("maxBytes: 4KiB", "files: [text/csv]", (30, 15), "text/csv is read as data"),
+    ("maxBytes: 4KiB", "files: [image/png, image/*]", (30, 26), "files does not match"),
     ("maxBytes: 4KiB", "schema: {type: array}", (30, 15), "the schema's root is no object"),
     # the rest of a tool
     ('["shop:write"]', '[""]', (32, 21), '"" is not one scope'),

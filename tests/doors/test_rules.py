@@ -10,13 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remit.bridge import CallResult
 from remit.credential import UnverifiedToken
 from remit.doors.challenge import Challenge, read_bearer, step_up_for
 from remit.doors.hosts import AllowedHosts
 from remit.doors.mcp.admitted import read_message
 from remit.doors.mcp.arguments import MAX_DEPTH, MAX_WEIGHT, check_bounds
 from remit.doors.mcp.listing import listed
-from remit.doors.mcp.rendering import protocol_fault, refusal, unknown_tool
+from remit.doors.mcp.rendering import answered, protocol_fault, refusal, unknown_tool
+from remit.downstream.file import File
+from remit.downstream.result import ToolResult
 from remit.errors import ApprovalRequired, ArgumentsInvalid, PolicyDenied, RemitError, StepUpRequired, TokenExpired
 from support.mcp_door import a_tool
 
@@ -190,6 +193,31 @@ def test_no_text_brings_control_characters_or_length_to_the_agent(text: str) -> 
     assert len(message) <= 2000
     assert len(unknown_tool(text).error.message) <= 80
     assert unknown_tool(text).error.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("media", "content"),
+    [
+        ("image/png", {"type": "image", "data": "//4=", "mimeType": "image/png"}),
+        ("audio/wav", {"type": "audio", "data": "//4=", "mimeType": "audio/wav"}),
+        (
+            "application/pdf",
+            {
+                "type": "resource",
+                "resource": {"uri": "remit://calls/C1/file", "mimeType": "application/pdf", "blob": "//4="},
+            },
+        ),
+    ],
+)
+def test_a_file_stands_beside_what_is_said_of_it(media: str, content: dict[str, Any]) -> None:
+    file = File(media, b"\xff\xfe")
+    result = answered(
+        CallResult("C1", ToolResult(file.facts, "what it is", truncated=False, size=2, file=file)), any_json=True
+    )
+    said, shown = (block.model_dump(by_alias=True, mode="json", exclude_none=True) for block in result.content)
+    assert said == {"type": "text", "text": "what it is"}
+    assert shown == content
+    assert result.structured_content == file.facts
 
 
 def test_somebody_not_signed_in_is_told_to_sign_in() -> None:

@@ -93,6 +93,13 @@ async def test_a_read_sends_no_body_and_no_content_type() -> None:
     }  # fmt: skip
 
 
+async def test_a_tool_that_takes_files_asks_for_them() -> None:
+    async with both() as (api, client):
+        await send(client, tool_at(api.url, response={"files": ["image/png", "audio/wav"]}))
+    [seen] = api.seen
+    assert seen.values("accept") == ["audio/wav, image/png, application/json"]
+
+
 async def test_an_api_without_token_gets_none() -> None:
     async with both() as (api, client):
         tool = tool_of(None, {"baseUrl": api.url, "auth": {"type": "none"}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from typing import Any
 
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.catalog.tool import Tool
+from remit.downstream.file import File
 from remit.downstream.response import ApiResponse
-from remit.downstream.result import ToolResult, shape
+from remit.downstream.result import ToolResult, shape, with_data
 from remit.errors import DownstreamError, DownstreamFailed, DownstreamRefused, ResponseUnusable
 from support.tools import tool_of
 
@@ -191,6 +193,51 @@ def test_no_result_is_longer_than_its_cap(data: Any) -> None:
 def test_any_answer_is_a_result_or_a_downstream_error(body: bytes, media: str, status: int) -> None:
     with contextlib.suppress(DownstreamError):
         assert shape(PLAIN, answer(body, status, media)).size <= 64 * 1024
+
+
+# ── files ──
+
+PNG = b"\x89PNG\r\n\x1a\n\x00\xff"
+DRAWING = tool(files=["image/png", "application/pdf"], maxBytes="1KiB")
+
+
+def test_an_answer_of_a_named_media_type_is_a_file_and_text_and_data_say_which() -> None:
+    result = shape(DRAWING, answer(PNG, media="Image/PNG; q=1"))
+    assert result.file == File("image/png", PNG)
+    digest = hashlib.sha256(PNG).hexdigest()
+    assert result.data == {"media_type": "image/png", "size": 10, "sha256": digest}
+    assert (json.loads(result.text), result.size, result.truncated) == (result.data, 10, False)
+
+
+def test_what_is_of_no_named_media_type_is_read_as_ever() -> None:
+    assert shape(DRAWING, answer({"a": 1})) == shape(PLAIN, answer({"a": 1}))
+    assert "image/gif" in refused(DRAWING, answer(PNG, media="image/gif")).message
+
+
+def test_an_empty_answer_is_no_file() -> None:
+    result = shape(DRAWING, answer(b"", media="image/png"))
+    assert (result.data, result.file) == (None, None)
+
+
+def test_a_file_is_whole_or_refused() -> None:
+    assert shape(DRAWING, answer(b"x" * 1024, media="image/png")).size == 1024
+    error = refused(DRAWING, answer(b"x" * 1025, media="image/png"))
+    assert isinstance(error, ResponseUnusable)
+    assert error.message == "the file is larger than 1024 bytes"
+
+
+def test_a_file_of_which_a_part_is_to_be_hidden_is_withheld() -> None:
+    result = shape(DRAWING, answer(PNG, media="image/png"))
+    with pytest.raises(ResponseUnusable, match="of a file no part can be hidden"):
+        with_data(DRAWING, result, result.data)
+
+
+def test_the_status_of_a_file_counts_like_any_other() -> None:
+    assert isinstance(refused(DRAWING, answer(PNG, 404, media="image/png")), DownstreamRefused)
+
+
+def test_a_file_shows_its_content_nowhere() -> None:
+    assert "PNG" not in repr(shape(DRAWING, answer(PNG, media="image/png"))).replace("image/png", "")
 
 
 # ── errors ──

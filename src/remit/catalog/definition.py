@@ -21,6 +21,8 @@ _AMOUNT: Final = re.compile(r"([0-9]{1,9})([A-Za-z]+)")
 Duration = Annotated[str, Field(pattern=r"^[0-9]{1,9}(ms|s|m|h)$", examples=["10s"])]
 Size = Annotated[str, Field(pattern=r"^[0-9]{1,9}(B|KiB|MiB)$", examples=["64KiB"])]
 Style = Literal["form", "comma", "space", "pipe", "deepObject", "brackets", "json"]
+#: Of an answer, without parameters.
+MediaType = Annotated[str, Field(pattern=r"^[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}$", examples=["image/png"])]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
 #: A literal, ``$name`` for an argument, ``$$`` for a literal dollar, or ``{from: user.sub}``.
 Binding = Any
@@ -111,6 +113,9 @@ class ResponseBlock(_Block):
     )
     redact: list[str] = Field(default=[], max_length=50, description="Paths whose values are replaced by [redacted]")
     max_bytes: Size = Field(default="64KiB", description="Of the result; lists are cut at an item boundary")
+    files: list[MediaType] = Field(
+        default=[], max_length=20, description="Media types of answers that the agent gets as files: image/png"
+    )
     errors: dict[str, str] = Field(
         default={}, max_length=50, description="Status (404) or class (4xx) → sentence; {status}, {{jmespath}}"
     )

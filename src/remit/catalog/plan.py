@@ -115,10 +115,11 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class ResponsePlan:
-    """A compiled response block. ``errors`` is keyed by status (``"404"``) or class (``"4xx"``)."""
+    """A compiled response block. ``errors`` is keyed by status (``"404"``) or class (``"4xx"``); ``files`` are media types."""
 
     select: Expression | None = None
     output: Schema | None = None
     redact: tuple[RedactPath, ...] = ()
     max_bytes: int = 64 * 1024
+    files: frozenset[str] = frozenset()
     errors: Mapping[str, Sentence] = field(default_factory=dict)

@@ -25,12 +25,14 @@ def compile_response(block: ResponseBlock, path: Path, flaws: Flaws) -> Response
     select = None
     if block.select is not None:
         select = _expression(block.select, (*path, "select"), flaws)
+    _check_files(block, (*path, "files"), flaws)
     redact = (_redact_path(text, (*path, "redact", index), flaws) for index, text in enumerate(block.redact))
     return ResponsePlan(
         select=select,
         output=None if block.output is None else compile_object_schema(block.output, (*path, "schema"), flaws),
         redact=tuple(found for found in redact if found is not None),
         max_bytes=size,
+        files=frozenset(block.files),
         errors={status: _sentence(status, text, path, flaws) for status, text in block.errors.items()},
     )
 
@@ -46,6 +48,15 @@ def compile_object_schema(document: dict[str, Any], path: Path, flaws: Flaws) ->
         place = f' of "{error.path[-1]}"' if error.path else ""
         flaws.add((*path, *error.path), f"not JSON Schema 2020-12: the value{place} {error}")
         return None
+
+
+def _check_files(block: ResponseBlock, path: Path, flaws: Flaws) -> None:
+    for index, media in enumerate(block.files):
+        if media.startswith("text/") or media == "application/json" or media.endswith("+json"):
+            flaws.add((*path, index), f"{media} is read as data, it is no file", "take it out: it needs no mention")
+    if block.files and (block.select is not None or block.output is not None or block.redact):
+        hint = "leave select, schema and redact out, or make another tool of it"
+        flaws.add(path, "of a file nothing can be selected, checked or redacted", hint, at_key=True)
 
 
 def _expression(text: str, path: Path, flaws: Flaws) -> Expression | None:

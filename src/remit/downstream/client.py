@@ -55,7 +55,7 @@ class ApiClient:
         is too long or repeats the token, and ``RequestUnusable`` rather than send a token where it does not belong.
         """
         _check_destination(request, token, tool)
-        headers = _headers(request, token, call_id)
+        headers = _headers(request, token, tool, call_id)
         try:
             async with asyncio.timeout(tool.timeout):
                 response = await self._send_with_retries(request, headers, tool)
@@ -117,11 +117,11 @@ def _check_token_stays(response: ApiResponse, token: Credential | None, tool: To
         )
 
 
-def _headers(request: ApiRequest, token: Credential | None, call_id: str) -> list[tuple[str, str]]:
+def _headers(request: ApiRequest, token: Credential | None, tool: Tool, call_id: str) -> list[tuple[str, str]]:
     names = {name.lower() for name, _ in request.headers}
     headers = [("User-Agent", USER_AGENT), ("Accept-Encoding", "gzip"), ("X-Request-ID", call_id)]
     if "accept" not in names:
-        headers.append(("Accept", "application/json"))
+        headers.append(("Accept", ", ".join((*sorted(tool.response.files), "application/json"))))
     if token is not None:
         headers.append(("Authorization", f"Bearer {token.reveal()}"))  # read by the API alone
     return [*headers, *request.headers]

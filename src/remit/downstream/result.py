@@ -1,4 +1,4 @@
-"""The API's answer → what the agent gets: read, select, redact, cap (rule).
+"""The API's answer → what the agent gets: read, select, redact, cap; or a file, whole (rule).
 
 Nothing of an error's body reaches the agent but the values that the tool file names.
 """
@@ -13,6 +13,7 @@ from remit.catalog.expression import ExpressionFailed
 from remit.catalog.plan import ResponsePlan
 from remit.catalog.tool import Tool
 from remit.downstream.fields import encode_json
+from remit.downstream.file import File
 from remit.downstream.refusal import refusal
 from remit.downstream.response import ApiResponse, read_content
 from remit.errors import ResponseUnusable
@@ -28,6 +29,7 @@ class ToolResult:
 
     Where something was cut off, ``truncated`` is set and the data says so too: an object has the member
     ``truncated``, a list has become ``{"items": […], "truncated": true}`` (``wrapped``), a text ends in ``[truncated]``.
+    Where it is a ``file``, data and text say which, and ``size`` is the file's.
     """
 
     data: Any = field(repr=False)
@@ -35,6 +37,7 @@ class ToolResult:
     truncated: bool
     size: int
     wrapped: bool = False
+    file: File | None = None
 
     @property
     def unwrapped(self) -> Any:
@@ -47,6 +50,8 @@ def with_data(tool: Tool, result: ToolResult, unwrapped: Any) -> ToolResult:
 
     What the tool promises of its output still has to hold: clients check it.
     """
+    if result.file is not None:
+        raise ResponseUnusable("policy hides a part of the answer, and of a file no part can be hidden")
     data = {**result.data, "items": unwrapped} if result.wrapped else unwrapped
     if tool.response.output is not None and (problems := tool.response.output.problems(data)):
         raise ResponseUnusable(
@@ -66,6 +71,8 @@ def shape(tool: Tool, response: ApiResponse, *, quote: bool = True) -> ToolResul
     if not 200 <= response.status < 300:
         raise refusal(tool, response, quote=quote)
     plan = tool.response
+    if response.body and response.media_type in plan.files:
+        return _file_result(tool, File(response.media_type, response.body), response.status)
     try:
         whole = _selected(plan, read_content(response))
         data, text, truncated = _capped(whole, plan.max_bytes)
@@ -85,6 +92,19 @@ def shape(tool: Tool, response: ApiResponse, *, quote: bool = True) -> ToolResul
             hint=f"mend response.select or response.schema in {tool.where}",
         )
     return ToolResult(data, text, truncated, len(text.encode()), wrapped=truncated and isinstance(whole, list))
+
+
+def _file_result(tool: Tool, file: File, status: int) -> ToolResult:
+    """The file, or nothing: one that was cut is no file."""
+    if len(file.content) > tool.response.max_bytes:
+        raise ResponseUnusable(
+            f"the file is larger than {tool.response.max_bytes} bytes",
+            status=status,
+            detail=f"{file.media_type}, {len(file.content)} bytes",
+            hint=f"raise response.maxBytes in {tool.where}, or have the API answer with less",
+        )
+    facts = file.facts
+    return ToolResult(facts, encode_json(facts), truncated=False, size=len(file.content), file=file)
 
 
 def _selected(plan: ResponsePlan, data: Any) -> Any:

@@ -7,14 +7,27 @@ model reads; faults of the protocol (an unknown tool, nobody signed in) are JSON
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from mcp import MCPError
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, CallToolResult, TextContent
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    AudioContent,
+    BlobResourceContents,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    ImageContent,
+    TextContent,
+)
 
 from remit.bridge import CallResult
+from remit.downstream.file import File
 from remit.errors import ApprovalRequired, AuthenticationError, RemitError, ScopeInsufficient, StepUpRequired
 
 #: The key of a result's ``_meta`` that names the call in the audit trail.
@@ -50,18 +63,32 @@ _HELP: Final[Mapping[str, str]] = {
 
 
 def answered(answer: CallResult, *, any_json: bool) -> CallToolResult:
-    """A call's result, as text and as structured content.
+    """A call's result, as text and as structured content; both only say what a file is, which stands beside them.
 
     ``any_json``: whether this revision lets structured content be any JSON value (2026-07-28); older ones want
     an object, so anything else is wrapped as ``{"result": …}``. No data at all gives no structured content.
     """
     data = answer.result.data
     structured = data if any_json or data is None or isinstance(data, dict) else {"result": data}
+    content: list[ContentBlock] = [TextContent(text=answer.result.text)]
+    if answer.result.file is not None:
+        content.append(_file_content(answer.result.file, answer.call_id))
     return CallToolResult(
-        content=[TextContent(type="text", text=answer.result.text)],
+        content=content,
         structured_content=structured,
         _meta={AUDIT_ID: answer.call_id},
     )
+
+
+def _file_content(file: File, call_id: str) -> ContentBlock:
+    """An image, a recording, or any other file as a resource. Its URI names the call: the API's own is not shown."""
+    data = base64.b64encode(file.content).decode("ascii")
+    if file.media_type.startswith("image/"):
+        return ImageContent(data=data, mime_type=file.media_type)
+    if file.media_type.startswith("audio/"):
+        return AudioContent(data=data, mime_type=file.media_type)
+    uri = f"remit://calls/{call_id}/file"
+    return EmbeddedResource(resource=BlobResourceContents(uri=uri, mime_type=file.media_type, blob=data))
 
 
 def refusal(error: RemitError) -> CallToolResult:
