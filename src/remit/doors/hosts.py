@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 #: This machine's own names. They are always allowed: no rebound page can send them.
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _PORT = re.compile(r":\d{1,5}\Z")
+_ANY_PORT: Final = r"(:\d{1,5})?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,13 @@ class AllowedHosts:
         return cls(
             frozenset(host.lower() for host in (*LOOPBACK, public.netloc, *hosts)),
             frozenset(origin.lower() for origin in (*local, f"{public.scheme}://{public.netloc}", *origins)),
+        )
+
+    @property
+    def origin_pattern(self) -> str:
+        """A regular expression for the origins that are admitted, as browsers write them: in lower case."""
+        return "|".join(
+            f"{re.escape(origin)}{'' if _PORT.search(origin) else _ANY_PORT}" for origin in sorted(self.origins)
         )
 
     def admits_host(self, values: list[str]) -> bool:

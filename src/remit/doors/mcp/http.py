@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 
 from mcp.server.auth.routes import cors_middleware
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from remit.clock import Clock
 from remit.credential import UnverifiedToken
@@ -22,7 +24,7 @@ from remit.doors.challenge import metadata_path, metadata_url
 from remit.doors.hosts import AllowedHosts
 from remit.doors.mcp.admitted import ADMITTED, Admitted
 from remit.doors.mcp.contract import CallPath
-from remit.doors.mcp.conversation import ASK, Ask, Conversations
+from remit.doors.mcp.conversation import ASK, LABEL_HEADER, Ask, Conversations
 from remit.doors.mcp.guard import DOOR, Guard
 from remit.doors.mcp.held import HELD, HeldResponse
 from remit.doors.mcp.line import RequestContext
@@ -33,6 +35,18 @@ from remit.oauth import WELL_KNOWN_PROTECTED_RESOURCE
 from remit.web import is_secure
 
 _METADATA_SECONDS: Final = 3600
+_PREFLIGHT_SECONDS: Final = 600
+#: What clients in a browser send besides what every page may.
+_REQUEST_HEADERS: Final = (
+    "Authorization",
+    "Content-Type",
+    "DPoP",
+    "Last-Event-ID",
+    "MCP-Protocol-Version",
+    "Mcp-Method",
+    "Mcp-Name",
+    LABEL_HEADER,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +107,17 @@ class HttpDoor:
         self._sessions = StreamableHTTPSessionManager(
             self._server.sdk, stateless=True, max_request_body_size=settings.max_body_bytes
         )
+        hosts = AllowedHosts.of(settings.resource, settings.allowed_hosts, settings.allowed_origins)
         self._guard = Guard(
             Conversations(StreamableHTTPASGIApp(self._sessions)),
             bridge,
-            hosts=AllowedHosts.of(settings.resource, settings.allowed_hosts, settings.allowed_origins),
+            hosts=hosts,
             metadata_url=metadata_url(settings.resource),
             baseline_scopes=settings.baseline_scopes,
             max_body_bytes=settings.max_body_bytes,
         )
         self.routes: list[BaseRoute] = [
-            Route(urlsplit(settings.resource).path or "/", endpoint=self._guard),
+            Route(urlsplit(settings.resource).path or "/", endpoint=_for_pages(self._guard, hosts)),
             *_metadata_routes(settings),
         ]
 
@@ -138,6 +153,18 @@ class HttpDoor:
     def end_streams(self) -> None:
         """End the streams of change notices; to be called before the HTTP server waits for its requests to end."""
         self._server.end_streams()
+
+
+def _for_pages(guard: Guard, hosts: AllowedHosts) -> ASGIApp:
+    """The same for pages of the origins that are admitted, whose browsers ask first. They bring tokens, no cookies."""
+    return CORSMiddleware(
+        guard,
+        allow_origin_regex=hosts.origin_pattern,
+        allow_methods=["POST"],
+        allow_headers=_REQUEST_HEADERS,
+        expose_headers=["WWW-Authenticate", LABEL_HEADER],
+        max_age=_PREFLIGHT_SECONDS,
+    )
 
 
 def _metadata_routes(settings: McpHttpSettings) -> list[BaseRoute]:
