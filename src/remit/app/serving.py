@@ -55,9 +55,12 @@ async def http(settings: Settings) -> None:
             app.end_streams()
 
 
-async def stdio(settings: Settings, as_user: str | None = None) -> None:
-    """Serve one MCP client until it closes its end. ``as_user`` is a development user to speak for."""
-    async with running(settings) as app:
+async def stdio(settings: Settings, as_user: str | None = None, *, launched_by: str = "") -> None:
+    """Serve one MCP client until it closes its end. ``as_user`` is a development user to speak for.
+
+    ``launched_by``: what that client is called.
+    """
+    async with running(settings, launched_by=launched_by) as app:
         door = StdioDoor(app.bridge, subject_token_source(app, as_user), SystemClock(), state_keys=state_keys(app))
         async with app.watching(door.notify_tools_changed):
             await door.serve()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 import typer
 
 from remit.cli.common import run, settings_of
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._:/@-]{0,128}")
 
 
 def serve(
@@ -26,6 +29,14 @@ def serve(
             "--as", metavar="USER", help="With --stdio: speak for this development user (never in production)."
         ),
     ] = None,
+    client: Annotated[
+        str,
+        typer.Option(
+            "--client",
+            metavar="NAME",
+            help="With --stdio: what the client that starts this is called (nobody checks it: self_asserted).",
+        ),
+    ] = "",
 ) -> None:
     """Serve MCP over HTTP, or over standard input and output with --stdio.
 
@@ -35,6 +46,10 @@ def serve(
         raise typer.BadParameter("--stdio and --http exclude each other")
     if as_user and not stdio:
         raise typer.BadParameter("--as goes with --stdio; over HTTP every client brings its own token")
+    if client and not stdio:
+        raise typer.BadParameter("--client goes with --stdio; over HTTP the token says which client it is")
+    if not _NAME.fullmatch(client):
+        raise typer.BadParameter("--client takes at most 128 letters, digits and . _ : / @ -")
     settings = settings_of(context)
     if http:
         from remit.settings import listening_on
@@ -42,4 +57,4 @@ def serve(
         settings = listening_on(settings, http)
     from remit.app import serving
 
-    run(serving.stdio(settings, as_user) if stdio else serving.http(settings))
+    run(serving.stdio(settings, as_user, launched_by=client) if stdio else serving.http(settings))
