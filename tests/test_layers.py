@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "catalog": LEAVES | {"principal"},
     "sts": COMMON,
     "authorization": COMMON | {"sts"},
+    "login": COMMON,
     "resource": COMMON,
     "call": COMMON | FIVE | {"approvals"},
     "permission": COMMON | FIVE | {"approvals", "call", "catalog"},
@@ -38,17 +39,30 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": COMMON | FIVE | {"approvals", "catalog", "bridge", "doors", "sts", "resource", "settings", "app"},
     "app": COMMON
     | FIVE
-    | {"approvals", "authorization", "call", "catalog", "permission", "bridge", "doors", "sts", "settings"},
+    | {"approvals", "authorization", "call", "catalog", "permission", "bridge", "doors", "login", "sts", "settings"},
     "cli": COMMON
     | FIVE
-    | {"approvals", "call", "catalog", "permission", "bridge", "doors", "sts", "resource", "settings", "app", "demo"},
+    | {
+        "approvals",
+        "call",
+        "catalog",
+        "permission",
+        "bridge",
+        "doors",
+        "login",
+        "sts",
+        "resource",
+        "settings",
+        "app",
+        "demo",
+    },
 }
 
 #: third-party or standard module → the places of src/remit that may import it
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "mcp": ("doors/mcp", "demo"),
     "mcp_types": ("doors/mcp", "demo"),
-    "httpx": ("web.py", "tokens/jwks.py", "exchange", "downstream", "policy/opa.py", "demo"),
+    "httpx": ("web.py", "tokens/jwks.py", "exchange", "downstream", "login", "policy/opa.py", "demo"),
     "httpx_aiohttp": ("web.py",),
     "aiohttp": ("web.py",),
     "httpx2": ("demo",),
@@ -70,6 +84,9 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "starlette": ("doors", "sts/endpoints.py", "authorization", "resource", "demo", "app"),
     "argon2": ("authorization/passwords.py",),
     "jinja2": ("authorization/pages.py",),
+    "keyring": ("login",),
+    "filelock": ("login",),
+    "platformdirs": ("login",),
     "uvicorn": ("app", "doors", "demo", "cli"),
 }
 

@@ -7,6 +7,8 @@
     │       SettingsInvalid · DefinitionInvalid · PolicyInvalid · KeyRingInvalid · StateInvalid
     ├── AuthenticationError  the caller's own token: 401 with a challenge
     │   ├── TokenMissing     no error code on the wire (RFC 6750 §3.1)
+    │   ├── SignInRequired   `remit login` has to be run
+    │   │       SignInFailed · SignInUnavailable (a sign-in or its renewal did not come about)
     │   ├── KeysUnavailable  the issuer's keys cannot be had right now (503; may be repeated)
     │   │       RevocationUnknown (neither can what was revoked)
     │   └── TokenInvalid     invalid_token
@@ -139,6 +141,28 @@ class TokenMissing(AuthenticationError):
     """No token was presented."""
 
     code = "token_missing"
+
+
+class SignInRequired(AuthenticationError):
+    """Whoever this process speaks for has not signed in, or has to do so again. ``message`` says what to run."""
+
+    code = "sign_in_required"
+
+
+class SignInFailed(AuthenticationError):
+    """A sign-in, or its renewal, was refused. ``error``: the OAuth error code, empty where there was none."""
+
+    code = "sign_in_failed"
+
+    def __init__(self, message: str, *, error: str = "", detail: str = "", hint: str = "") -> None:
+        super().__init__(message, detail=detail, hint=hint)
+        self.error = error
+
+
+class SignInUnavailable(AuthenticationError):
+    """The authorization server gives no answer now; nothing is said about who is signed in."""
+
+    code = "sign_in_unavailable"
 
 
 class KeysUnavailable(AuthenticationError):

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from remit.settings.fields import Algorithm, Name, Scope, Seconds, SecretRef, Section, Url, WholeSeconds
 from remit.settings.gateway import GatewaySettings
+from remit.settings.login import LoginSettings
 from remit.settings.policy import PolicySettings
 from remit.settings.sign_in import SignInSettings
 from remit.settings.sts import StsSettings
@@ -154,6 +155,7 @@ class Settings(BaseSettings):
     exchange: ExchangeSettings = ExchangeSettings()
     sts: StsSettings = StsSettings()
     sign_in: SignInSettings = SignInSettings()
+    login: LoginSettings = LoginSettings()
     mcp: McpSettings = McpSettings()
     gateway: GatewaySettings = GatewaySettings()
     audit: AuditSettings = AuditSettings()
