@@ -91,8 +91,15 @@ class Bridge:
     async def visible_tools(self, door: str, token: UnverifiedToken | None) -> tuple[Tool, ...]:
         """The tools that policy shows to this caller, by name. Raises ``AuthenticationError`` leaves."""
         caller, acting = await self._identify(token)
+        return await self._shown(door, caller.principal, acting)
+
+    async def tools_for(self, door: str, principal: Principal) -> tuple[Tool, ...]:
+        """The same for somebody who has no token yet: what they would give away. Raises ``ActorRevoked``."""
+        return await self._shown(door, principal, await self._parts.actors.resolve(principal))
+
+    async def _shown(self, door: str, principal: Principal, acting: ActingParty) -> tuple[Tool, ...]:
         tools = tuple(self._parts.tools.catalog.tools.values())
-        shown = await self._parts.permissions.shown(door, caller, acting, tools)
+        shown = await self._parts.permissions.shown(door, principal, acting, tools)
         return tuple(tool for tool, is_shown in zip(tools, shown, strict=True) if is_shown)
 
     async def identify(self, token: UnverifiedToken | None) -> Caller:

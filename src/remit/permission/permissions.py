@@ -24,7 +24,7 @@ from remit.policy.decision import Decision, Deny
 from remit.policy.input import ExchangeTarget, Operation, Phase, Question, ResultFacts
 from remit.policy.obligations import OF_A_ROUTE, OF_AN_EXCHANGE, SUPPORTED, Demands
 from remit.policy.redaction import Unredactable, redacted
-from remit.principal import ActingParty, Caller
+from remit.principal import ActingParty, Caller, Principal
 
 
 class Permissions:
@@ -36,13 +36,13 @@ class Permissions:
     # ── list ─────────────────────────────────────────────────────────────────────────────
 
     async def shown(
-        self, door: str, caller: Caller, acting: ActingParty, operations: tuple[Operation, ...]
+        self, door: str, principal: Principal, acting: ActingParty, operations: tuple[Operation, ...]
     ) -> list[bool]:
         """Whether policy shows each operation to this caller."""
-        first = await self._panel.pairs.is_first(caller.principal, acting)
+        first = await self._panel.pairs.is_first(principal, acting)
         now = self._panel.clock.now()
         questions = (
-            Question(Phase.TOOL_LIST, caller.principal, acting, operation, now, door=door, first_time=first)
+            Question(Phase.TOOL_LIST, principal, acting, operation, now, door=door, first_time=first)
             for operation in operations
         )
         decisions = await self._panel.policy.decide_many([question.document() for question in questions])
