@@ -11,9 +11,12 @@
     │   │       SignInFailed · SignInUnavailable (a sign-in or its renewal did not come about)
     │   ├── KeysUnavailable  the issuer's keys cannot be had right now (503; may be repeated)
     │   │       RevocationUnknown (neither can what was revoked)
+    │   │       IntrospectionUnavailable (the issuer cannot be asked about a token)
+    │   │       ProofUncheckable (whether a DPoP proof was used before cannot be found out)
     │   └── TokenInvalid     invalid_token
     │           TokenMalformed · SignatureInvalid · IssuerUntrusted · AudienceMismatch
     │           TokenExpired · TokenNotYetValid · ClaimInvalid · TokenTypeMismatch · TokenRevoked
+    │           TokenInactive · TokenUnbound · ProofInvalid (the proof of possession: invalid_dpop_proof)
     ├── AuthorizationError   a verified caller, not permitted
     │       PolicyDenied     reasons the agent can read; decision id
     │       PolicyFailed     no decision could be had: denied, and it says why to the operator
@@ -177,6 +180,18 @@ class RevocationUnknown(KeysUnavailable):
     code = "revocation_unknown"
 
 
+class ProofUncheckable(KeysUnavailable):
+    """Whether a proof of possession was used before cannot be found out now; nothing is said about it."""
+
+    code = "proof_uncheckable"
+
+
+class IntrospectionUnavailable(KeysUnavailable):
+    """The issuer cannot be asked about a token now, or its answer cannot be used; nothing is said about the token."""
+
+    code = "introspection_unavailable"
+
+
 class TokenInvalid(AuthenticationError):
     """A token was presented and is not accepted (RFC 6750 §3.1 ``invalid_token``)."""
 
@@ -235,6 +250,24 @@ class TokenRevoked(TokenInvalid):
     """The token, its transaction, its subject or its current actor was revoked."""
 
     code = "token_revoked"
+
+
+class TokenInactive(TokenInvalid):
+    """The issuer says that the token is not active (RFC 7662 §2.2): unknown, expired or revoked."""
+
+    code = "token_inactive"
+
+
+class TokenUnbound(TokenInvalid):
+    """A token and its proof of possession do not belong together: one without the other, or of another key."""
+
+    code = "token_unbound"
+
+
+class ProofInvalid(TokenInvalid):
+    """The DPoP proof is not sound, not for this request, or was used before (RFC 9449 §4.3)."""
+
+    code = "invalid_dpop_proof"
 
 
 # ── authorization ────────────────────────────────────────────────────────────────────────

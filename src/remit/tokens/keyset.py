@@ -57,22 +57,27 @@ def _entries(document: object) -> list[dict[str, Any]]:
     return [jwk for jwk in keys if isinstance(jwk, dict)]
 
 
-def _read_key(jwk: dict[str, Any]) -> dict[str, jwt.PyJWK]:
-    """The key once for each algorithm it may verify; empty where it may not be used."""
+def read_key(jwk: Mapping[str, Any], alg: str) -> jwt.PyJWK | None:
+    """The public key that ``jwk`` holds, if it may verify signatures made with ``alg``; ``None`` for any other."""
     kty, crv = jwk.get("kty"), jwk.get("crv", "")
     if not isinstance(kty, str) or not isinstance(crv, str) or not _is_for_signatures(jwk):
-        return {}
-    algs = [alg for alg in _FITTING.get((kty, crv), ()) if jwk.get("alg", alg) == alg]
+        return None
+    if alg not in _FITTING.get((kty, crv), ()) or jwk.get("alg", alg) != alg:
+        return None
     try:
-        keys = {alg: jwt.PyJWK(jwk, algorithm=alg) for alg in algs}
-    except jwt.PyJWTError:
-        return {}
-    if kty == "RSA" and any(key.key.key_size not in _RSA_BITS for key in keys.values()):
-        return {}
-    return keys
+        key = jwt.PyJWK(dict(jwk), algorithm=alg)
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError):  # a member that is no text is not PyJWT's to tell
+        return None
+    return None if kty == "RSA" and key.key.key_size not in _RSA_BITS else key
 
 
-def _is_for_signatures(jwk: dict[str, Any]) -> bool:
+def _read_key(jwk: dict[str, Any]) -> dict[str, jwt.PyJWK]:
+    """The key once for each algorithm it may verify; empty where it may not be used."""
+    found = {alg: read_key(jwk, alg) for alg in ALGORITHMS}
+    return {alg: key for alg, key in found.items() if key is not None}
+
+
+def _is_for_signatures(jwk: Mapping[str, Any]) -> bool:
     """RFC 7517 §4.2, §4.3: not another use; and no private member, for then the key is no secret of its owner."""
     key_ops = jwk.get("key_ops", ["verify"])
     return (

@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import jwt
-
 from remit.credential import Credential, UnverifiedToken
-from remit.errors import SettingsInvalid, SignatureInvalid
+from remit.errors import SettingsInvalid
 from remit.tokens.checks import (
     check_algorithm,
     check_audience,
@@ -23,7 +21,8 @@ from remit.tokens.checks import (
 )
 from remit.tokens.jwks import KeySource
 from remit.tokens.keyset import ALGORITHMS
-from remit.tokens.parse import MAX_TOKEN_BYTES, decode_part, parse
+from remit.tokens.parse import MAX_TOKEN_BYTES, parse
+from remit.tokens.signature import verify_signature
 from remit.tokens.verified import RFC9068_CLAIMS, Expectation, VerifiedToken
 
 __all__ = ["RFC9068_CLAIMS", "Expectation", "TokenVerifier", "TrustedIssuer", "VerifiedToken"]
@@ -113,23 +112,10 @@ class TokenVerifier:
         alg = check_algorithm(parsed.header, trusted.algorithms)  # (4)
         generation = trusted.keys.generation  # read first: of two, the older one is forgotten sooner
         key = await trusted.keys.key(parsed.header.get("kid"), alg, now=now)  # (5)
-        _verify_signature(token, key, alg)  # (6)
+        verify_signature(token, key, alg)  # (6)
         verified = VerifiedToken(Credential(token.reveal()), parsed.header, parsed.claims)  # (7)
         self._memory.keep(token.digest, _Kept(now, generation, verified))
         return verified
-
-
-def _verify_signature(token: UnverifiedToken, key: jwt.PyJWK, alg: str) -> None:
-    """PyJWT's part is the primitive alone: the text was read once, strictly, and is not read a second time."""
-    signed, _, signature = token.reveal().rpartition(".")  # the primitive wants the text; it keeps nothing of it
-    algorithm = key.Algorithm
-    try:
-        fits = key.algorithm_name == alg and algorithm.check_key_length(key.key) is None
-        genuine = fits and algorithm.verify(signed.encode("ascii"), key.key, decode_part(signature))
-    except jwt.PyJWTError as error:
-        raise SignatureInvalid("token signature is not valid", detail=type(error).__name__) from error
-    if not genuine:
-        raise SignatureInvalid("token signature is not valid", detail="" if fits else "the key does not fit")
 
 
 def _check_expected(verified: VerifiedToken, expect: Expectation, now: float) -> None:
