@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import Final
 
+from remit.app import login
 from remit.app.wiring import App
 from remit.credential import Credential, UnverifiedToken
 from remit.errors import SettingsInvalid
@@ -15,14 +17,21 @@ from remit.identity.sources import (
     token_from_file,
     token_from_value,
 )
+from remit.login.tokens import LoginTokens, Served
 from remit.sts.users import mint_subject_token
 
 #: How long a token lives that is minted for a development user's stdio session or single call.
 _DEVELOPMENT_SECONDS: Final = 3600
 
 
-def subject_token_source(app: App, as_user: str | None = None) -> SubjectTokenSource:
-    """Where a stdio session or a single call gets its subject token: a development user, or as the settings say."""
+def subject_token_source(
+    app: App, as_user: str | None = None, *, issuer_served: Served = nullcontext
+) -> SubjectTokenSource:
+    """Where a stdio session or a single call gets its subject token: a development user, or as the settings say.
+
+    Where they say nothing, it is that of whoever signed in with `remit login`; ``issuer_served`` is open while that
+    is renewed.
+    """
     settings = app.settings
     if as_user:
         mint_for(app, as_user)  # an unknown user is an error now, not at the first call
@@ -33,6 +42,14 @@ def subject_token_source(app: App, as_user: str | None = None) -> SubjectTokenSo
         return token_from_file(settings.subject_token_file)
     if settings.subject_token_command:
         return token_from_command(settings.subject_token_command)
+    if login.offers_login(settings):
+        return LoginTokens(
+            login.login_client(settings),
+            login.login_store(settings),
+            app.clock,
+            required=login.what_to_run(settings),
+            served=issuer_served,
+        )
     return no_token
 
 

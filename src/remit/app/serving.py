@@ -8,7 +8,7 @@ import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -22,12 +22,15 @@ from starlette.types import ASGIApp
 
 from remit.app.development import subject_token_source
 from remit.app.gateway import Gateway
+from remit.app.login import OfferedSignIn, is_answered, login_client, login_store
 from remit.app.wiring import App, running
 from remit.audit.issuance import Issuance
 from remit.clock import SystemClock
 from remit.doors.mcp.http import HttpDoor, McpHttpSettings
 from remit.doors.mcp.stdio import StdioDoor
 from remit.errors import SettingsInvalid
+from remit.identity.sources import SubjectTokenSource
+from remit.login.tokens import LoginTokens
 from remit.settings import Settings
 from remit.sts.endpoints import routes as sts_routes
 
@@ -60,10 +63,36 @@ async def stdio(settings: Settings, as_user: str | None = None, *, launched_by: 
 
     ``launched_by``: what that client is called.
     """
-    async with running(settings, launched_by=launched_by) as app:
-        door = StdioDoor(app.bridge, subject_token_source(app, as_user), SystemClock(), state_keys=state_keys(app))
+    async with running(settings, launched_by=launched_by) as app, AsyncExitStack() as stack:
+        source = subject_token_source(app, as_user, issuer_served=partial(issuer_served, settings))
+        offer = _offered_sign_in(app, source, stack)
+        door = StdioDoor(app.bridge, source, SystemClock(), state_keys=state_keys(app), sign_in=offer)
+        if offer is not None:
+            offer.tell = door.notify_tools_changed
         async with app.watching(door.notify_tools_changed):
             await door.serve()
+
+
+def _offered_sign_in(app: App, source: SubjectTokenSource, stack: AsyncExitStack) -> OfferedSignIn | None:
+    """What a stdio session can offer whose token is that of a login."""
+    if not isinstance(source, LoginTokens):
+        return None
+    stack.push_async_callback(source.aclose)
+    served_here = partial(issuer_served, app.settings)
+    offer = OfferedSignIn(login_client(app.settings), login_store(app.settings), app.clock, served=served_here)
+    stack.push_async_callback(offer.aclose)
+    return offer
+
+
+@asynccontextmanager
+async def issuer_served(settings: Settings, issuer: str = "") -> AsyncIterator[None]:
+    """Open while somebody signs in at ``issuer``: an embedded one that nobody serves is served here, at ``listen``."""
+    if await is_answered(settings, issuer or login_client(settings).target.issuer):
+        yield
+        return
+    with listening(settings.listen) as listener:
+        async with running(settings) as app, served(http_app(app), listener):
+            yield
 
 
 def http_app(app: App) -> Starlette:

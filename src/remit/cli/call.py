@@ -90,14 +90,17 @@ class _Outcome:
 
 
 async def _make(settings: Settings, asked: _Asked) -> _Outcome:
+    from functools import partial
+
     from remit.app.development import subject_token_source
+    from remit.app.serving import issuer_served
     from remit.app.wiring import running
     from remit.bridge import ToolCall
     from remit.cli.explain import Explanation
 
     async with running(settings, agent=asked.agent) as app:
         explanation = Explanation()
-        source = subject_token_source(app, asked.as_user or None)
+        source = subject_token_source(app, asked.as_user or None, issuer_served=partial(issuer_served, settings))
         arguments = typed_arguments(asked.pairs, app.tools.catalog.get(asked.tool))
         try:
             call = ToolCall(door="cli", token=await source(), name=asked.tool, arguments=arguments)

@@ -8,7 +8,22 @@ from typing import Annotated
 
 import typer
 
-from remit.cli import approvals, audit, call, chain, check, config, demo, init, keys, policy, revoke, serve, token
+from remit.cli import (
+    approvals,
+    audit,
+    call,
+    chain,
+    check,
+    config,
+    demo,
+    init,
+    keys,
+    login,
+    policy,
+    revoke,
+    serve,
+    token,
+)
 from remit.cli.common import Exit, Global, exit_code
 from remit.errors import RemitError
 
@@ -23,6 +38,9 @@ app.command("demo")(demo.demo)
 app.command("init")(init.init)
 app.command("serve")(serve.serve)
 app.command("call")(call.call)
+app.command("login")(login.login)
+app.command("logout")(login.logout)
+app.command("whoami")(login.whoami)
 app.command("check")(check.check)
 app.command("chain")(chain.chain)
 app.add_typer(token.app, name="token")

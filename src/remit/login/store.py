@@ -6,6 +6,7 @@ step, so it is what makes a change take place; what it referred to before is the
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -229,3 +230,9 @@ def _unusable(path: Path, error: Exception) -> StateInvalid:
     return StateInvalid(
         "the login cannot be read or kept", where=str(path), detail=str(error), hint="remove the file and sign in again"
     )
+
+
+async def keep(store: LoginStore, login: Login) -> None:
+    """Write a login that somebody has just made."""
+    async with store.locked(login.target):
+        await asyncio.to_thread(store.write, login)

@@ -1,4 +1,4 @@
-"""Door: tokens for a login: by a code, by a refresh token, by a device code; and giving them back (RFC 7009).
+"""Door: tokens for a login: by a code, by a refresh token, by a device code.
 
 ``resource`` goes with every request for a token (RFC 8707): a login is for this server and nobody else.
 """
@@ -100,14 +100,6 @@ class TokenEndpoint:
             account=_account(token),
             token_endpoint=self.url,
         )
-
-
-async def revoke(login: Login, url: str, endpoint: TokenEndpoint) -> None:
-    """Have the server end the login (RFC 7009 §2.1): by its refresh token, or the access token where it has none."""
-    token, hint = login.refresh_token or login.access_token, "refresh_token" if login.refresh_token else "access_token"
-    answer = await endpoint.post(url, {"token": token.reveal(), "token_type_hint": hint})
-    if answer.status != 200:
-        raise refusal_in(answer)
 
 
 def refusal_in(answer: Answer) -> SignInFailed:

@@ -1,8 +1,9 @@
-"""Noun: what a door needs of the bridge. ``remit.bridge.Bridge`` is one."""
+"""Noun: what a door needs: of the bridge (``remit.bridge.Bridge``), and to have somebody sign in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from remit.bridge import CallResult, ToolCall
@@ -24,4 +25,24 @@ class CallPath(Protocol):
 
     async def identify(self, token: UnverifiedToken | None) -> Caller:
         """Who shows this token. Raises ``AuthenticationError``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SignInOffer:
+    """A sign-in that waits for its user: the ``url`` they open, which holds no secret, and a sentence about it."""
+
+    url: str
+    message: str
+
+
+class SignIn(Protocol):
+    """Lets the person sign in whom a door speaks for."""
+
+    async def begin(self) -> SignInOffer:
+        """The sign-in that is under way, or a new one. Raises leaves of ``RemitError``."""
+        ...
+
+    async def finished(self, seconds: float) -> bool:
+        """Wait for it, no longer than ``seconds``: whether they have signed in."""
         ...

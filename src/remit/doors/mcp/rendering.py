@@ -57,6 +57,9 @@ _HELP: Final[Mapping[str, str]] = {
     "downstream_failed": "The API failed. " + _MAYBE_DONE,
     "downstream_unavailable": "The API did not answer. " + _MAYBE_DONE,
     "response_unusable": "The API acted, but its answer cannot be used: ask for less if the tool can.",
+    "sign_in_required": "Nothing was called. Tell the person; once they have signed in, make the call again, unchanged.",
+    "sign_in_failed": "Nothing was called. Tell the person, who can try to sign in again.",
+    "sign_in_unavailable": "Nothing was called. Try again in a minute.",
     "audit_unavailable": "Nothing was called. Try again in a minute.",
     "keys_unavailable": "Try again in a minute.",
 }

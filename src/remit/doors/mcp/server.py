@@ -5,11 +5,13 @@ cannot fall back to the token of a stdio session. The token goes to the bridge u
 
 Where the user has to approve a call, they are asked through their client if that can be: by the result of the call in
 2026-07-28, by a request on the way in the handshake era. Otherwise the refusal says how else it can be approved.
+Somebody who has to sign in, and can do so through this process, is asked in the same two ways.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 import anyio
 import structlog
+from mcp import MCPError
 from mcp.server import Server
 from mcp.server.caching import CacheHint
 from mcp.server.subscriptions import (
@@ -35,19 +38,31 @@ from mcp_types import (
     SubscriptionsListenResult,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 
 from remit import __version__
 from remit.approvals.approval import ApprovalAnswer
 from remit.bridge import CallResult, ToolCall
 from remit.clock import Clock
+from remit.doors.mcp import sign_in
 from remit.doors.mcp.approval import asked, reply_in, shows_forms
 from remit.doors.mcp.arguments import check_bounds
-from remit.doors.mcp.contract import CallPath
+from remit.doors.mcp.contract import CallPath, SignIn, SignInOffer
 from remit.doors.mcp.line import Line, RequestContext
 from remit.doors.mcp.listing import listed
 from remit.doors.mcp.rendering import answered, protocol_fault, refusal, unknown_tool
 from remit.doors.mcp.sealing import SealedState
-from remit.errors import ApprovalRequired, AuthenticationError, InternalError, RemitError, ToolUnknown
+from remit.errors import (
+    ApprovalRequired,
+    AuthenticationError,
+    InternalError,
+    RemitError,
+    SignInFailed,
+    SignInRequired,
+    SignInUnavailable,
+    TokenInvalid,
+    ToolUnknown,
+)
 from remit.principal import Principal
 
 _LOG = structlog.get_logger(__name__)
@@ -77,6 +92,8 @@ class ToolServer:
         self._line = line
         self._clock = clock
         self._progress_interval = progress_interval
+        #: What somebody can be offered who is not signed in; none where clients bring their own tokens.
+        self.sign_in: SignIn | None = None
         self._changes = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._changes)
         self.sdk: Server[Any] = Server(
@@ -118,15 +135,45 @@ class ToolServer:
             return refusal(reply)
         try:
             with _only_known_errors():
-                call = await self._tool_call(ctx, params, reply)
-                answer = await self._with_progress(ctx, call.name, self._made(ctx, call))
+                answer = await self._with_progress(ctx, params.name, self._signed_in(ctx, params, reply))
         except ToolUnknown as error:
             raise unknown_tool(params.name) from error
+        except (SignInRequired, SignInFailed, SignInUnavailable) as error:
+            return refusal(error)
         except AuthenticationError as error:
             raise protocol_fault(error) from error
         except RemitError as error:
             return self._refused(ctx, error)
-        return answered(answer, any_json=_is_modern(ctx))
+        return answer if isinstance(answer, InputRequiredResult) else answered(answer, any_json=_is_modern(ctx))
+
+    async def _signed_in(
+        self, ctx: RequestContext, params: CallToolRequestParams, answer: ApprovalAnswer | None
+    ) -> CallResult | InputRequiredResult:
+        """Make the call; where nobody is signed in who may be asked to, once more when they have, or the offer."""
+        went = sign_in.reply_in(params) if self.sign_in and _is_modern(ctx) else None
+        if went and self.sign_in:
+            await self.sign_in.finished(sign_in.PATIENCE)
+        try:
+            return await self._made(ctx, await self._tool_call(ctx, params, answer))
+        except (SignInRequired, TokenInvalid):
+            if self.sign_in is None or went is not None or not sign_in.shows_urls(ctx.session.client_capabilities):
+                raise
+            offer = await self.sign_in.begin()
+            if _is_modern(ctx):
+                return sign_in.offered(offer)
+            if not await self._went_to_sign_in(ctx, offer) or not await self.sign_in.finished(sign_in.PATIENCE):
+                raise
+        return await self._made(ctx, await self._tool_call(ctx, params, answer))
+
+    async def _went_to_sign_in(self, ctx: RequestContext, offer: SignInOffer) -> bool:
+        """Ask a client of the handshake era to open the URL: whether it says that its user agreed."""
+        if not ctx.session.can_send_request:
+            return False
+        with anyio.move_on_after(sign_in.PATIENCE), suppress(MCPError, ValidationError):
+            label = secrets.token_hex(16)
+            reply = await ctx.session.elicit_url(offer.message, offer.url, label, related_request_id=ctx.request_id)
+            return reply.action == "accept"
+        return False
 
     async def _tool_call(
         self, ctx: RequestContext, params: CallToolRequestParams, answer: ApprovalAnswer | None

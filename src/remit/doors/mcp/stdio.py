@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from remit.clock import Clock
 from remit.credential import UnverifiedToken
 from remit.doors.mcp.approval import FORM, meaning_of, shows_forms
-from remit.doors.mcp.contract import CallPath
+from remit.doors.mcp.contract import CallPath, SignIn
 from remit.doors.mcp.line import RequestContext
 from remit.doors.mcp.server import ToolServer
 from remit.errors import RemitError
@@ -31,8 +31,8 @@ DOOR: Final = "mcp-stdio"
 class StdioDoor:
     """One client on this process's standard input and output.
 
-    ``subject_token`` gives the signed-in user's token, or ``None`` when nobody is signed in. ``state_keys``: as for
-    ``HttpDoor``.
+    ``subject_token`` gives the signed-in user's token, or ``None`` when nobody is signed in; ``sign_in`` is what it can
+    offer then. ``state_keys``: as for ``HttpDoor``.
     """
 
     def __init__(
@@ -43,9 +43,11 @@ class StdioDoor:
         *,
         state_keys: tuple[bytes, ...] = (),
         progress_interval: float = 1.0,
+        sign_in: SignIn | None = None,
     ) -> None:
         self._subject_token = subject_token
         self._server = ToolServer(bridge, self, clock, state_keys=state_keys, progress_interval=progress_interval)
+        self._server.sign_in = sign_in
         self._session: ServerSession | None = None
         self._server.sdk.add_notification_handler(
             "notifications/initialized", NotificationParams, self._remember_session
