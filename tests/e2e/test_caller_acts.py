@@ -42,6 +42,7 @@ def acting(folder: Path, **agents: Any) -> Callable[[Document], None]:
 
     def change(document: Document) -> None:
         caller_acts(document)
+        document["policy"] = {"path": "policy", "tests": "skip"}  # they are about the tables as they were
         file = folder / "policy" / "data.yaml"
         tables = yaml.safe_load(file.read_text(encoding="utf-8"))
         tables["agents"] = {"agent-runner": {}, **agents}

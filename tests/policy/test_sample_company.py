@@ -96,14 +96,19 @@ def test_an_amount_means_nothing_to_a_tool_that_moves_no_money() -> None:
     assert codes("get_orders", arguments={"id": "O77", "amount": 10**9}) == []
 
 
-def test_an_agent_nobody_registered_may_do_nothing() -> None:
+def test_an_agent_nobody_listed_gets_no_further_than_orders() -> None:
     stranger = ActingParty(Actor("stranger"), Assurance.AUTHENTICATED, "actor_token")
-    assert codes(acting=stranger) == ["agent_unknown"]
+    assert codes(acting=stranger) == []
+    assert codes("get_payments", acting=stranger) == ["agent_forbids"]
 
 
-def test_every_agent_on_the_way_must_be_registered() -> None:
+def test_every_agent_on_the_way_counts() -> None:
     chain = DelegationChain((Actor("agent-runner"), Actor("stranger")))
-    assert codes(principal=person(chain=chain)) == ["agent_unknown"]
+    assert codes("get_payments", principal=person(chain=chain)) == ["agent_forbids"]
+
+
+def test_a_service_is_no_agent() -> None:
+    assert codes(acting=ActingParty(Actor("orders-api"), Assurance.AUTHENTICATED, "actor_token")) == ["agent_unknown"]
 
 
 def test_a_chain_of_more_than_three_is_too_deep() -> None:
@@ -114,8 +119,8 @@ def test_a_chain_of_more_than_three_is_too_deep() -> None:
 
 def test_several_reasons_are_all_given() -> None:
     stranger = ActingParty(Actor("stranger"), Assurance.REGISTERED, "client_id")
-    found = codes("refund_orders", principal=person("intern"), acting=stranger, arguments={"amount": 60_000})
-    assert found == ["agent_unknown", "amount_needs_scope", "role_forbids"]
+    found = codes("refund_payments", principal=person("intern"), acting=stranger, arguments={"amount": 60_000})
+    assert found == ["agent_forbids", "amount_needs_scope", "role_forbids"]
 
 
 def test_lists_show_what_the_role_may_use_whoever_the_agent_is() -> None:

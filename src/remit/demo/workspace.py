@@ -34,6 +34,15 @@ variables:                   # fill ${{NAME}} in tool files; the environment win
 agent:                       # the agent runner: who acts for the user, the `act` of every token
   client_id: agent-runner
   client_secret: {{file: .remit/secrets/agent-runner}}
+  acting: caller             # a client that the user signs in through is the agent, and this the next link of `act`
+
+sign_in:                     # people sign in here, and say what a client may do for them
+  enabled: true
+  scopes:                    # in words for whoever is asked
+    orders:read: See orders and their customers
+    refunds:write: Refund orders
+    payments:read: See payments
+    payments:refund: Have the money of a refund paid back
 
 exchange:
   service: embedded          # or `remote`: any RFC 8693 token endpoint
@@ -68,7 +77,7 @@ sts:                         # the embedded security token service
           profile: workload
           scopes: [payments:charge]
           translate: {{payments:charge: orders:read}}   # given to whoever holds orders:read
-  users:                     # development users: `remit call … --as alice`; sign-in proper comes from your issuer
+  users:                     # who there is: `remit users password alice`; whoever runs remit here can `call … --as alice`
     alice:
       name: Alice Adams
       roles: [support-lead]

@@ -39,8 +39,10 @@ test_an_intern_does_not_see_customers_addresses if {
 	not demanded(decision({"user": "alice", "tool": "get_order", "phase": "result"}), "redact_result")
 }
 
-test_an_agent_nobody_listed_acts_for_nobody if {
-	codes(decision({"user": "alice", "tool": "get_order", "agent": "stranger"})) == {"agent_unknown"}
+test_a_client_nobody_listed_gets_no_further_than_orders if {
+	decision({"user": "alice", "tool": "get_order", "agent": "stranger"}).allow
+	elsewhere := {"user": "alice", "tool": "get_payment", "agent": "stranger", "server": "payments"}
+	codes(decision(elsewhere)) == {"agent_forbids"}
 }
 
 test_the_orders_service_may_have_a_token_for_payments if {
@@ -76,7 +78,7 @@ asked(call) := {
 	"chain": [{"id": agent, "issuer": "", "depth": 0}],
 	"action": {"properties": tool},
 	"resource": {"type": "tool", "id": call.tool, "properties": {
-		"server": "orders",
+		"server": object.get(call, "server", "orders"),
 		"tags": [],
 		"data_class": object.get(tool.facts, "dataClass", ""),
 		"facts": tool.facts,
