@@ -44,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | FIVE
     | {
         "approvals",
+        "authorization",
         "call",
         "catalog",
         "permission",

@@ -23,6 +23,7 @@ from remit.cli import (
     revoke,
     serve,
     token,
+    users,
 )
 from remit.cli.common import Exit, Global, exit_code
 from remit.errors import RemitError
@@ -48,6 +49,7 @@ app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
 app.add_typer(policy.app, name="policy")
 app.add_typer(keys.app, name="keys")
+app.add_typer(users.app, name="users")
 app.add_typer(revoke.app, name="revoke")
 app.add_typer(config.app, name="config")
 
