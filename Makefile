@@ -29,8 +29,9 @@ $(VENV)/.dev: $(VENV)/.run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev >&2
 	@touch $@
 
+# In a folder that stays, so that mcp.json.example works as it stands.
 demo: $(VENV)/.run
-	@$(BIN)/remit demo $(ARGS)
+	@$(BIN)/remit demo --dir .demo $(ARGS)
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
@@ -48,4 +49,4 @@ bench: $(VENV)/.dev
 	@$(BIN)/python -m bench $(ARGS)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -36,7 +36,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "permission": COMMON | FIVE | {"approvals", "call", "catalog"},
     "bridge": COMMON | FIVE | {"approvals", "call", "catalog", "permission"},
     "doors": COMMON | FIVE | {"approvals", "call", "catalog", "bridge"},
-    "demo": COMMON | FIVE | {"approvals", "catalog", "bridge", "doors", "sts", "resource", "settings", "app"},
+    "demo": COMMON
+    | FIVE
+    | {"approvals", "authorization", "catalog", "bridge", "doors", "sts", "resource", "settings", "app"},
     "app": COMMON
     | FIVE
     | {"approvals", "authorization", "call", "catalog", "permission", "bridge", "doors", "login", "sts", "settings"},

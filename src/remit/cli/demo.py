@@ -135,12 +135,15 @@ class _Terminal:
         """How to connect a client."""
         remit = Path(sys.argv[0]).absolute()
         config = demo.workspace / "remit.yaml"
-        token = demo.tokens["alice"].reveal()  # printed for the person who runs the demo, to connect with
         lines = [
-            "Claude Code, over HTTP as alice:",
-            f'  claude mcp add --transport http remit {demo.urls["mcp"]} --header "Authorization: Bearer {token}"',
-            "Claude Desktop, Cursor, VS Code, over stdio as bob (command and arguments):",
-            f"  {remit} -c {config} serve --stdio --as bob",
+            "Connect an MCP client over HTTP; it opens a page to sign in (docs/connect.md has every client):",
+            f"  claude mcp add --transport http remit {demo.urls['mcp']}",
+            "Or over stdio, for Claude Desktop and others, after signing in once:",
+            f"  {remit} -c {config} login",
+            f"  {remit} -c {config} install claude-desktop",
+            "Sign in as:",
+            # shown to the person who runs the demo, to sign in with
+            *(f"  {user:<8}{password.reveal()}" for user, password in demo.passwords.items()),
             "One call from a terminal, every step shown:",
             f"  {remit} -c {config} call get_order order_id=O1001 --as alice --explain",
             "The trail:",

@@ -22,6 +22,7 @@ from remit.demo.api import Journal
 from remit.demo.chains import Chain, Chains
 from remit.demo.orders import orders_app
 from remit.demo.payments import payments_app
+from remit.demo.people import sample_passwords
 from remit.demo.script import STORY, Reply, Scene, ask
 from remit.demo.workspace import write_workspace
 from remit.errors import SettingsInvalid
@@ -112,6 +113,7 @@ class Demo:
     workspace: Path
     urls: Mapping[str, str]
     tokens: Mapping[str, Credential] = field(repr=False)
+    passwords: Mapping[str, Credential] = field(repr=False)
     journals: tuple[Journal, ...]
     played: list[Played] = field(default_factory=list)
     chains: list[Chain] = field(default_factory=list)
@@ -128,10 +130,11 @@ class Demo:
         return {"records": report.records, "verified": report.sound and not report.unfinished}
 
     def document(self) -> dict[str, Any]:
-        """For programs. It holds the development users' tokens: they are what a client connects with."""
+        """For programs. It holds the sample users' tokens and passwords: they are what a client connects with."""
         return {
             "endpoints": dict(self.urls),
             "tokens": {user: token.reveal() for user, token in self.tokens.items()},
+            "passwords": {user: password.reveal() for user, password in self.passwords.items()},
             "workspace": str(self.workspace),
             "calls": [each.document() for each in self.played],
             "chains": [chain.document() for chain in self.chains],
@@ -276,6 +279,7 @@ async def _company(folder: Path, sockets: list[socket.socket]) -> AsyncIterator[
             workspace=folder,
             urls={"mcp": settings.mcp_resource, "issuer": settings.issuer, "orders": orders, "payments": payments},
             tokens={user: mint_for(app, user, seconds=_USER_TOKEN_SECONDS) for user in _USERS},
+            passwords=sample_passwords(settings, _USERS),
             journals=(orders_api.state.journal, payments_api.state.journal),
         )
 
