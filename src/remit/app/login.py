@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from platformdirs import user_data_path
-
 from remit.authorization.client import LOGIN_CLIENT
 from remit.clock import Clock
 from remit.credential import Credential
@@ -18,7 +16,7 @@ from remit.login.browser import sign_in_by_browser
 from remit.login.login import LoginClient, LoginTarget
 from remit.login.metadata import discover
 from remit.login.pending import PendingSignIn
-from remit.login.store import LoginStore, keep
+from remit.login.store import LoginStore, keep, own_folder
 from remit.login.tokens import Served
 from remit.settings import DEFAULT_FILE, Settings, read_secret
 
@@ -61,8 +59,7 @@ def offers_login(settings: Settings) -> bool:
 
 def login_store(settings: Settings) -> LoginStore:
     """Where logins are kept."""
-    folder = settings.login.folder or user_data_path("remit", appauthor=False) / "logins"
-    return LoginStore(folder, keep=settings.login.store)
+    return LoginStore(settings.login.folder or own_folder(), keep=settings.login.store)
 
 
 def what_to_run(settings: Settings) -> str:

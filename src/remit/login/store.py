@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from filelock import AsyncFileLock, Timeout
+from platformdirs import user_data_path
 
 from remit.errors import SignInUnavailable, StateInvalid
 from remit.login.login import Login, LoginTarget
@@ -49,6 +50,11 @@ class _Label:
     @property
     def target(self) -> LoginTarget:
         return LoginTarget(self.issuer, self.client_id, self.resource)
+
+
+def own_folder() -> Path:
+    """Where the logins of this user of the machine are."""
+    return user_data_path("remit", appauthor=False) / "logins"
 
 
 def session_keyring() -> Vault | None:
@@ -83,7 +89,7 @@ class LoginStore:
 
     def read(self, target: LoginTarget) -> Login | None:
         """The login, if there is one."""
-        for _ in range(2):  # what the label refers to may be replaced before it is read
+        for _ in range(_ATTEMPTS):  # what the label refers to may be replaced before it is read
             label = self._label(self._path(target))
             if label is None:
                 return None

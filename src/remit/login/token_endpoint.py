@@ -128,9 +128,11 @@ def _scopes(value: Any, asked: tuple[str, ...]) -> tuple[str, ...]:
     if value is None:
         return asked
     try:
-        return oauth.parse_scope(value)
-    except (ValueError, TypeError) as error:
-        raise _unusable("its scope is no list of scopes") from error
+        if isinstance(value, str):
+            return oauth.parse_scope(value)
+    except ValueError as error:
+        raise _unusable("its scope breaks the grammar of scopes") from error
+    raise _unusable("its scope is no text")
 
 
 def _account(token: UnverifiedToken) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -45,7 +45,7 @@ class SealedState:
         async def served(ctx: _Context) -> HandlerResult:
             nonlocal caller
             result = await call_next(ctx)
-            if caller is None and is_input_required(result):
+            if caller is None and _has_state(result):
                 caller = await self._caller(ctx)
             return result
 
@@ -55,3 +55,11 @@ class SealedState:
     async def _caller(self, ctx: _Context) -> str:
         principal = await self._principal_of(ctx)
         return json.dumps([principal.issuer, principal.subject, principal.client_id])
+
+
+def _has_state(result: HandlerResult) -> bool:
+    """Whether something is to be sealed: an offer to sign in has no state, and nobody it could be bound to."""
+    if not is_input_required(result):
+        return False
+    state = result.get("requestState") if isinstance(result, Mapping) else result.request_state
+    return state is not None
