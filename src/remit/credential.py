@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from typing import NoReturn
 
 
@@ -55,11 +56,13 @@ class UnverifiedToken(Credential):
 class ConfirmedToken(UnverifiedToken):
     """A token that came with a sound proof of possession (RFC 9449): whoever sent it holds the key of ``thumbprint``.
 
-    Whether the token is bound to that key is for whoever verifies the token to check.
+    Whether the token is bound to that key is for whoever verifies the token to check (``tokens.possession``).
+    ``spend`` then lets the proof count, once; it raises where that proof came before with another request.
     """
 
-    __slots__ = ("thumbprint",)
+    __slots__ = ("spend", "thumbprint")
 
-    def __init__(self, text: str, thumbprint: str) -> None:
+    def __init__(self, text: str, thumbprint: str, spend: Callable[[], None] = lambda: None) -> None:
         super().__init__(text)
         self.thumbprint = thumbprint
+        self.spend = spend

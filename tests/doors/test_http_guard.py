@@ -20,6 +20,7 @@ from remit.errors import (
     SignatureInvalid,
     TokenExpired,
 )
+from remit.tokens.dpop import PROOF_ALGORITHMS
 from support.mcp_door import ERAS, ISSUER, FakeBridge, a_tool, call_message, challenge_of, raw_request, served
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +50,7 @@ async def test_the_metadata_say_who_issues_tokens(path: str) -> None:
         "resource": at.url,
         "authorization_servers": [ISSUER],  # exactly, without a slash added
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
         "resource_name": "remit",
         "scopes_supported": ["mcp"],
     }

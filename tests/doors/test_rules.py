@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 
 from remit.bridge import CallResult
 from remit.credential import UnverifiedToken
-from remit.doors.challenge import Challenge, read_bearer, step_up_for
+from remit.doors.challenge import Challenge, step_up_for
 from remit.doors.hosts import AllowedHosts
 from remit.doors.mcp.admitted import read_message
 from remit.doors.mcp.arguments import MAX_DEPTH, MAX_WEIGHT, check_bounds
 from remit.doors.mcp.listing import listed
 from remit.doors.mcp.rendering import answered, protocol_fault, refusal, unknown_tool
+from remit.doors.possession import Shown, TokenReader
 from remit.downstream.file import File
 from remit.downstream.result import ToolResult
 from remit.errors import ApprovalRequired, ArgumentsInvalid, PolicyDenied, RemitError, StepUpRequired, TokenExpired
+from support.clock import FakeClock
 from support.mcp_door import a_tool
 
 HEADER_TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E))
@@ -39,9 +41,13 @@ def leaves(kind: type[RemitError] = RemitError) -> list[type[RemitError]]:
 # ── tokens and challenges ────────────────────────────────────────────────────────────────
 
 
+def shown(authorization: list[str], query: bytes) -> UnverifiedToken | Challenge:
+    return TokenReader(FakeClock()).read(Shown("POST", "https://mcp.example.com/mcp", authorization, [], query))
+
+
 @pytest.mark.parametrize("header", ["Bearer abc.def-_~+/==", "bearer abc", "BEARER  abc "])
 def test_a_bearer_token_is_read(header: str) -> None:
-    token = read_bearer([header], b"")
+    token = shown([header], b"")
     assert isinstance(token, UnverifiedToken)
     assert token.reveal().startswith("abc")
 
@@ -50,14 +56,14 @@ def test_a_bearer_token_is_read(header: str) -> None:
     "header", ["Bearer", "Bearer ", "Bearer a b", 'Bearer "x"', "Bearer é", "Bearer ==", "Bearer a,b"]
 )
 def test_a_bearer_header_without_a_token_in_it_is_invalid(header: str) -> None:
-    challenge = read_bearer([header], b"")
+    challenge = shown([header], b"")
     assert isinstance(challenge, Challenge)
     assert (challenge.status, challenge.error) == (401, "invalid_token")
 
 
 @given(HEADER_TEXT)
 def test_whatever_the_header_the_answer_is_a_token_or_a_challenge_that_repeats_nothing(header: str) -> None:
-    answer = read_bearer([header], b"")
+    answer = shown([header], b"")
     if isinstance(answer, Challenge):
         line = answer.header("https://mcp.example.com/.well-known/oauth-protected-resource/mcp")
         assert re.fullmatch(r'Bearer (\w+="[^"\\]*"(, |$))+', line)
@@ -67,7 +73,7 @@ def test_whatever_the_header_the_answer_is_a_token_or_a_challenge_that_repeats_n
 
 @given(st.binary(max_size=200))
 def test_any_query_is_read_without_failing(query: bytes) -> None:
-    read_bearer(["Bearer abc"], query)
+    shown(["Bearer abc"], query)
 
 
 # ── hosts ────────────────────────────────────────────────────────────────────────────────

@@ -19,6 +19,7 @@ from remit.credential import Credential
 from remit.doors.gateway.door import GatewayDoor, GatewayPlace
 from remit.doors.gateway.route import Route, Routes
 from remit.doors.gateway.target import TargetRefused, read_target, without_origin
+from remit.doors.possession import TokenReader
 from remit.errors import ToolUnknown
 from remit.exchange.exchanger import DelegatedToken
 from remit.exchange.messages import Target as TokenTarget
@@ -182,7 +183,9 @@ def test_the_path_policy_saw_is_the_path_the_api_got() -> None:
             stack.push_async_callback(client.aclose)
             routes = Routes.of([Route("all", "/", url, "digest", audience="orders-api", scopes=("a",))])
             place = GatewayPlace("http://127.0.0.1/gateway", "http://127.0.0.1", ())
-            gate = await stack.enter_async_context(serving(GatewayDoor(seeing, routes, place, client)))
+            gate = await stack.enter_async_context(
+                serving(GatewayDoor(seeing, routes, TokenReader(FakeClock()), place, client))
+            )
             return stack, int(gate.rpartition(":")[2])
 
         stack, port = runner.run(start())

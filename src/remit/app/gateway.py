@@ -16,9 +16,11 @@ from remit.app import registry
 from remit.app.wiring import App
 from remit.credential import Credential
 from remit.doors.gateway import forward_auth
+from remit.doors.gateway.asking import RequestReader
 from remit.doors.gateway.door import GatewayDoor, GatewayPlace
 from remit.doors.gateway.forward_auth import STYLES, ForwardAuthDoor, Told, TrustedProxies
 from remit.doors.gateway.route import Bounds, Route, Routes
+from remit.doors.possession import TokenReader
 from remit.errors import SettingsInvalid, SetupError
 from remit.settings import Settings, read_secret
 from remit.settings.gateway import ForwardAuthSettings, RouteSettings
@@ -49,10 +51,11 @@ class Gateway:
             issuers=app.subject_issuers,
             hosts=settings.mcp.allowed_hosts,
         )
-        self.door = GatewayDoor(app.gateway, routes, place, self._client)
+        tokens = TokenReader(app.clock)
+        self.door = GatewayDoor(app.gateway, routes, tokens, place, self._client)
         self.routes = place.metadata_routes()
         if settings.gateway.forward_auth.enabled:
-            asked = _forward_auth(app, routes, place.metadata_url)
+            asked = _forward_auth(app, RequestReader(routes, tokens, place.metadata_url))
             below = settings.gateway.forward_auth.style == "envoy"
             paths = [forward_auth.PATH, *([f"{forward_auth.PATH}/{{below:path}}"] if below else [])]
             self.routes += [HttpRoute(path, endpoint=asked) for path in paths]
@@ -125,15 +128,14 @@ def _route(route: RouteSettings) -> Route:
     )
 
 
-def _forward_auth(app: App, routes: Routes, metadata_url: str) -> ForwardAuthDoor:
+def _forward_auth(app: App, reader: RequestReader) -> ForwardAuthDoor:
     settings = app.settings.gateway.forward_auth
     return ForwardAuthDoor(
         app.gateway,
-        routes,
+        reader,
         TrustedProxies.of(settings.trusted_proxies, _proxy_secret(settings), settings.secret_header),
         _told(settings),
         token_header=settings.token_header,
-        metadata_url=metadata_url,
     )
 
 

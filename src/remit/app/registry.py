@@ -169,7 +169,8 @@ def client(client_id: str, settings: Settings) -> Client:
         own_clients=_own_clients(client_id) if registered.keep_client else None,
     )
     if client_id == settings.agent.client_id:
-        made = replace(made, own_clients=own_clients(settings) or made.own_clients)
+        # Its doors have checked the proof of a bound token before it comes to be exchanged.
+        made = replace(made, own_clients=own_clients(settings) or made.own_clients, takes_bound=True)
     return made.with_secret(read_secret(registered.secret, f"{where}.secret")) if registered.secret else made
 
 

@@ -1,7 +1,6 @@
-"""Rule: how a request shows its token, and what it is told when that is not enough (RFC 6750, RFC 9470, RFC 9728).
+"""Rule: what a request is told whose token is not enough (RFC 6750, RFC 9449, RFC 9470, RFC 9728).
 
-A token is read from exactly one ``Authorization: Bearer`` header, never from the query or the body: URLs are
-logged. Descriptions are fixed sentences by error code, so nothing a caller sent comes back in a header.
+Descriptions are fixed sentences by error code, so nothing a caller sent comes back in a header.
 """
 
 from __future__ import annotations
@@ -10,14 +9,20 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-from remit.credential import UnverifiedToken
-from remit.errors import AuthenticationError, RemitError, ScopeInsufficient, StepUpRequired, TokenMissing
+from remit.errors import (
+    AuthenticationError,
+    ProofInvalid,
+    RemitError,
+    ScopeInsufficient,
+    StepUpRequired,
+    TokenMissing,
+    TokenUnbound,
+)
 from remit.oauth import WELL_KNOWN_PROTECTED_RESOURCE, format_scope
+from remit.tokens.dpop import PROOF_ALGORITHMS
 
-_BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)  # RFC 6750 §2.1
-_MAX_QUERY_FIELDS: Final = 100
 #: What may stand in a list of the header: RFC 6749 §3.3, which also keeps quotes and line breaks out.
 _LISTED = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
@@ -30,6 +35,9 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "token_not_yet_valid": "the access token is not valid yet",
     "token_type_mismatch": "the access token is of another kind",
     "token_revoked": "the access token was revoked",
+    "token_inactive": "the access token is not active",
+    "token_unbound": "the access token and the proof of possession do not belong together",
+    "invalid_dpop_proof": "the DPoP proof is not accepted",
     "insufficient_scope": "the access token lacks scopes this needs",
     "insufficient_user_authentication": "the user has to sign in again for this",
 }
@@ -39,7 +47,8 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
 class Challenge:
     """One refusal: the status, the RFC 6750 §3.1 error (empty where no token was sent) and the scopes to ask for.
 
-    ``acr_values`` and ``max_age`` (seconds; 0: no matter) say how the user has to sign in.
+    ``acr_values`` and ``max_age`` (seconds; 0: no matter) say how the user has to sign in. ``dpop``: the caller speaks
+    DPoP, or has to, and is told in its words too.
     """
 
     status: int
@@ -48,51 +57,43 @@ class Challenge:
     scopes: tuple[str, ...] = ()
     acr_values: tuple[str, ...] = ()
     max_age: int = 0
+    dpop: bool = False
 
     def header(self, metadata_url: str) -> str:
-        """The ``WWW-Authenticate`` value (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1)."""
-        parts = {
-            "error": self.error,
-            "error_description": self.description,
+        """The ``WWW-Authenticate`` value (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1), ``Bearer`` first."""
+        told = {"error": self.error, "error_description": self.description}
+        needs = {
             "scope": format_scope(self.scopes),
             "acr_values": " ".join(self.acr_values),
             "max_age": self.max_age,
             "resource_metadata": metadata_url,
         }
-        return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
+        # A bad proof is no fault of a bearer token, and that code is DPoP's own.
+        bearer = _written("Bearer", needs if self.error == ProofInvalid.code else {**told, **needs})
+        if not self.dpop:
+            return bearer
+        return f"{bearer}, {_written('DPoP', {**told, 'algs': ' '.join(PROOF_ALGORITHMS)})}"  # RFC 9449 §7.1
 
 
-def read_bearer(authorization: list[str], query: bytes) -> UnverifiedToken | Challenge:
-    """The token of a request, or what to answer. Scopes are left to the caller to add.
+def _written(scheme: str, parameters: Mapping[str, object]) -> str:
+    return f"{scheme} " + ", ".join(f'{name}="{value}"' for name, value in parameters.items() if value)
 
-    Another scheme counts as no token at all (RFC 6750 §3.1: no error code then); several ways or headers at
-    once, and a token in the query, are ``invalid_request``.
+
+def malformed(*, dpop: bool) -> Challenge:
+    """What is told whose token does not have the form of one."""
+    return Challenge(401, "invalid_token", _DESCRIPTIONS["token_malformed"], dpop=dpop)
+
+
+def challenge_for(error: AuthenticationError, scopes: tuple[str, ...], *, dpop: bool = False) -> Challenge:
+    """What a token that was not accepted is told. Says which rule it broke, never what it held.
+
+    ``dpop``: the token came with a proof of possession.
     """
-    if _names_token(query):
-        return Challenge(400, "invalid_request", "send the access token in the Authorization header only")
-    if len(authorization) > 1:
-        return Challenge(400, "invalid_request", "send one Authorization header only")
-    if not authorization or authorization[0].split(" ", 1)[0].lower() != "bearer":
-        return Challenge(401)
-    if not (match := _BEARER.fullmatch(authorization[0])):
-        return Challenge(401, "invalid_token", _DESCRIPTIONS["token_malformed"])
-    return UnverifiedToken(match[1])
-
-
-def _names_token(query: bytes) -> bool:
-    try:
-        fields = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
-    except ValueError:  # more fields than anybody needs
-        return True
-    return any(name == "access_token" for name, _ in fields)
-
-
-def challenge_for(error: AuthenticationError, scopes: tuple[str, ...]) -> Challenge:
-    """What a token that was not accepted is told. Says which rule it broke, never what it held."""
     if isinstance(error, TokenMissing):
         return Challenge(401, scopes=scopes)
     description = _DESCRIPTIONS.get(error.code, "the access token is not accepted")
-    return Challenge(401, "invalid_token", description, scopes)
+    code = error.code if isinstance(error, ProofInvalid) else "invalid_token"
+    return Challenge(401, code, description, scopes, dpop=dpop or isinstance(error, ProofInvalid | TokenUnbound))
 
 
 def step_up_for(error: RemitError, scopes: tuple[str, ...]) -> Challenge | None:

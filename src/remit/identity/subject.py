@@ -14,6 +14,7 @@ from remit.clock import Clock
 from remit.credential import UnverifiedToken
 from remit.errors import TokenMissing
 from remit.principal import Assurance, Caller, Principal
+from remit.tokens.possession import check_possession
 from remit.tokens.verifier import Expectation, TokenVerifier, VerifiedToken
 
 _MAX_LIST = 256
@@ -62,6 +63,7 @@ class SubjectIdentifier:
     async def identify(self, token: UnverifiedToken | None) -> Caller:
         """The caller that ``token`` proves. Raises ``AuthenticationError`` leaves.
 
+        A token that is bound to a key needs a door that has checked a proof of it (``ConfirmedToken``).
         Does NOT decide whether the caller may do anything: that is policy's.
         """
         if token is None:
@@ -73,6 +75,7 @@ class SubjectIdentifier:
         verified = await self._verifier.verify(token, self._expect, now=self._clock.now())
         if self._check_revoked is not None:
             self._check_revoked(verified)
+        check_possession(token, verified)
         return Caller(self._principal(verified), verified.credential)
 
     def _principal(self, token: VerifiedToken) -> Principal:

@@ -10,6 +10,7 @@ from remit.credential import UnverifiedToken
 from remit.errors import ClaimInvalid, SettingsInvalid, TokenMalformed, TokenMissing
 from remit.principal import Profile
 from remit.resource.delegation import Delegation
+from remit.tokens.possession import check_possession
 from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -44,7 +45,8 @@ class ResourceServer:
         """Verify the bearer token of a request (RFC 6750 §2.1, RFC 9068 §4, RFC 8693 §4.1).
 
         1. One ``Authorization`` header of scheme ``Bearer``, and no token in the query.
-        2. The token is an access token of a trusted issuer, for this API, now (``TokenVerifier``).
+        2. The token is an access token of a trusted issuer, for this API, now (``TokenVerifier``), and a bearer token:
+           one that is bound to a key is refused, since no proof of the key is read here.
         3. It is read in its own profile, which is one that is accepted here.
         4. It names an actor, and the actor is the client it was issued to.
 
@@ -54,6 +56,7 @@ class ResourceServer:
         """
         token = bearer_token(headers, query)  # (1)
         verified = await self._verifier.verify(token, self._expect, now=self._clock.now())  # (2)
+        check_possession(token, verified)
         delegation = Delegation.from_token(verified)  # (3)
         self._check_actor(delegation)  # (4)
         return delegation

@@ -80,7 +80,10 @@ class Client:
     may exchange it. ``max_depth`` bounds the actor chain of the tokens it gets. ``profile``: ``workload`` lets it
     have tokens of that profile where the target says so too. ``require_may_act``: a subject token must name it in
     ``may_act``. ``own_clients``: as for ``chain_with_client``: whether the client that a subject signed in through is
-    kept as the first link of the chain. One without secret and keys cannot authenticate at all.
+    kept as the first link of the chain. ``takes_bound``: it may exchange a subject token that is bound to a key
+    (RFC 9449), because it has seen the proof of that key itself. It gets a bearer token, which is no downgrade: another
+    token, for another audience, that lives for minutes and never goes back to whoever holds the key. One without
+    secret and keys cannot authenticate at all.
     """
 
     client_id: str
@@ -96,6 +99,7 @@ class Client:
     profile: Profile = Profile.RFC8693
     require_may_act: bool = False
     own_clients: frozenset[str] | None = None
+    takes_bound: bool = False
 
     def __post_init__(self) -> None:
         names = [name for rule in self.targets for name in rule.names]

@@ -41,7 +41,7 @@ def check_direct(client: Client, targets: frozenset[str]) -> TargetRule:
 
 
 def check_bearer(token: VerifiedToken, parameter: str) -> None:
-    """A token bound to a key (RFC 7800) is refused: its child would be a bearer token, which is less."""
+    """A token bound to a key (RFC 7800) is refused: a thief could exchange it without the key."""
     if "cnf" in token.claims:
         raise InvalidRequest(f"{parameter} is bound to a key, which is not supported")
 

@@ -203,13 +203,16 @@ class SecurityTokenService:
     async def _subject(self, token: UnverifiedToken, client: Client, now: float) -> Subject:
         with _refusals_of("subject_token"):
             subject = await self._subjects.read(token, client.accepted_audiences, now=now)
-            self._check_usable("subject_token", subject.token, subject.parties.principal.sub)
+            if not client.takes_bound:
+                check_bearer(subject.token, "subject_token")
+            self._check_revoked("subject_token", subject.token, subject.parties.principal.sub)
         return subject.signed_in_through(client.own_clients)
 
     async def _actor(self, token: UnverifiedToken, subject: Subject, client: Client, now: float) -> VerifiedToken:
         with _refusals_of("actor_token"):
             actor = await self._actors.verify(token, Expectation(frozenset({self.issuer})), now=now)
-            self._check_usable("actor_token", actor)
+            check_bearer(actor, "actor_token")
+            self._check_revoked("actor_token", actor)
         check_actor_token(actor, subject.token, client)
         return actor
 
@@ -221,8 +224,7 @@ class SecurityTokenService:
         if revoked:
             raise UnauthorizedClient("this client has been revoked")
 
-    def _check_usable(self, parameter: str, token: VerifiedToken, principal: str = "") -> None:
-        check_bearer(token, parameter)
+    def _check_revoked(self, parameter: str, token: VerifiedToken, principal: str = "") -> None:
         if self.revocations.is_revoked(token, principal):
             raise InvalidRequest(f"{parameter} is not acceptable: revoked")
 

@@ -26,6 +26,7 @@ _TOLD: Final = (
     "dlg",
     "sub_iss",
     "sub_id",
+    "cnf",
 )
 
 
@@ -46,7 +47,7 @@ class Introspection:
         if token is None or client.accepted_audiences.isdisjoint(token.audience) or self._is_revoked(token, client):
             return {"active": False}
         told = {name: token.claims[name] for name in _TOLD if name in token.claims}
-        return {"active": True, "token_type": "Bearer", **told}
+        return {"active": True, "token_type": "DPoP" if "cnf" in told else "Bearer", **told}
 
     def _is_revoked(self, token: VerifiedToken, client: Client) -> bool:
         """Whether the token is, or the client that asks: a client that is switched off is told nothing."""

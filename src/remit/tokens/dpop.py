@@ -123,15 +123,14 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
 
 
 def _check_request(claims: Mapping[str, Any], method: str, url: str) -> str:
-    htm, htu = claims["htm"], claims["htu"]
-    if htm != method:
+    if claims["htm"] != method:
         raise _refused("htm is not the method of this request")
     try:
-        named = normal_url(htu)
+        asked, named = normal_url(url), normal_url(claims["htu"])
     except ValueError as error:
-        raise _refused(f"htu {error}") from error
-    if named != normal_url(url):
-        raise _refused("htu is not the URL of this request")
+        raise _refused(f"htu or the URL of this request {error}") from error
+    if named != asked:
+        raise _refused("htu is not the URL of this request", hint=f"clients must reach this under {asked}")
     return named
 
 

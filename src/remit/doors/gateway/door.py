@@ -1,7 +1,7 @@
 """Path: the gateway: a request of a caller becomes one of an API, with a delegated token in place of theirs.
 
 1. it names this server, its framing and target have one reading, it is no WebSocket;
-2. it shows exactly one bearer token, in the header;
+2. it shows exactly one token, in the header, with the proof of possession that goes with it if it is a DPoP token;
 3. some route takes its method and path; where none does, that is recorded and answered like a hidden one;
 4. **the bridge** identifies, decides, records the intent and exchanges the token;
 5. the request goes to the API and the answer to the caller, part by part;
@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from remit.audit.trail import Record
 from remit.doors.challenge import metadata_path, metadata_url
-from remit.doors.gateway.asking import Asked, read_asked
+from remit.doors.gateway.asking import Asked, RequestLine, RequestReader
 from remit.doors.gateway.carrying import Answer, CallerSide, Carriage
 from remit.doors.gateway.contract import DelegationPath
 from remit.doors.gateway.headers import Fields, FieldsRefused, Origin, body_length, request_fields
@@ -32,8 +32,10 @@ from remit.doors.gateway.refusal import Refused, refused, tell_operator
 from remit.doors.gateway.route import Routes
 from remit.doors.gateway.target import TargetRefused, without_origin
 from remit.doors.hosts import AllowedHosts
+from remit.doors.possession import TokenReader
 from remit.errors import DownstreamFailed, DownstreamRefused, RemitError
 from remit.exchange.exchanger import DelegatedToken
+from remit.tokens.dpop import PROOF_ALGORITHMS
 from remit.web import HttpClient, Outgoing, is_secure
 
 DOOR: Final = "gateway"
@@ -61,6 +63,7 @@ class GatewayPlace:
             "resource": self.resource,
             "authorization_servers": list(self.issuers),
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
             "resource_name": "remit gateway",
         }
         headers = {"Cache-Control": f"public, max-age={_METADATA_SECONDS}", "Access-Control-Allow-Origin": "*"}
@@ -83,12 +86,15 @@ class _Request:
 class GatewayDoor:
     """An ASGI application for everything that no other door serves."""
 
-    def __init__(self, bridge: DelegationPath, routes: Routes, place: GatewayPlace, client: HttpClient) -> None:
+    def __init__(
+        self, bridge: DelegationPath, routes: Routes, tokens: TokenReader, place: GatewayPlace, client: HttpClient
+    ) -> None:
         self._bridge = bridge
-        self._routes = routes
+        self._reader = RequestReader(routes, tokens, place.metadata_url)
         self._place = place
         self._client = client
         self._hosts = AllowedHosts.of(place.base_url, (*place.hosts, *routes.hosts))
+        self._own_hosts = AllowedHosts(routes.hosts, frozenset())
         self._scheme = urlsplit(place.base_url).scheme
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,14 +118,9 @@ class GatewayDoor:
             length = body_length(scope["headers"])
             path = without_origin(scope["raw_path"], hosts)
             query: bytes = scope["query_string"]
-            asked = read_asked(  # 2 3
-                self._routes,
-                method=scope["method"],
-                host=hosts[0],
-                uri=path + b"?" + query if query else path,
-                authorization=headers.getlist("authorization"),
-                metadata_url=self._place.metadata_url,
-            )
+            uri = path + b"?" + query if query else path
+            line = RequestLine(scope["method"], hosts[0], uri, self._origin_of(hosts[0]))
+            asked = self._reader.read(line, headers)  # 2 3
             origin = Origin((scope.get("client") or ("",))[0], self._scheme, hosts[0])
             cookies = asked.request is not None and asked.request.route.cookies
             return _Request(asked, request_fields(scope["headers"], origin, cookies=cookies), length)
@@ -127,6 +128,10 @@ class GatewayDoor:
             raise Refused(400, "invalid_request", str(error)) from error
         except FieldsRefused as error:
             raise Refused(error.status, "invalid_request", str(error), headers=_CLOSE) from error
+
+    def _origin_of(self, host: str) -> str:
+        """Where clients find this: at the host some routes are for, else at the base URL, whatever a proxy calls it."""
+        return f"{self._scheme}://{host}" if self._own_hosts.admits_host([host]) else self._place.base_url
 
     async def _serve(self, request: _Request, caller: CallerSide) -> None:
         asked, answer = request.asked, caller.answer
@@ -136,7 +141,7 @@ class GatewayDoor:
         except RemitError as error:
             tell_operator(error)
             if not answer.started:
-                raise refused(error, self._place.metadata_url) from error
+                raise refused(error, self._place.metadata_url, dpop=asked.dpop) from error
             if not isinstance(error, DownstreamRefused | DownstreamFailed):
                 return  # what was sent is not the whole answer; cutting the connection says so
         await answer.end()  # 6

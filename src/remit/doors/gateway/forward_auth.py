@@ -23,15 +23,15 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from remit.credential import Credential
-from remit.doors.gateway.asking import Asked, read_asked
+from remit.doors.gateway.asking import Asked, RequestLine, RequestReader
 from remit.doors.gateway.carrying import Answer
 from remit.doors.gateway.contract import DelegationPath
 from remit.doors.gateway.refusal import Refused, refused, tell_operator
-from remit.doors.gateway.route import Routes
 from remit.doors.gateway.target import TargetRefused
 from remit.errors import RemitError
 from remit.exchange.exchanger import DelegatedToken
 from remit.principal import Actor, DelegationChain, Parties, read_profile
+from remit.web import is_loopback
 
 DOOR: Final = "forward-auth"
 PATH: Final = "/forward-auth"
@@ -93,19 +93,17 @@ class ForwardAuthDoor:
     def __init__(
         self,
         bridge: DelegationPath,
-        routes: Routes,
+        reader: RequestReader,
         proxies: TrustedProxies,
         told: Told,
         *,
         token_header: str,
-        metadata_url: str,
     ) -> None:
         self._bridge = bridge
-        self._routes = routes
+        self._reader = reader
         self._proxies = proxies
         self._told = told
         self._token_header = token_header.lower().encode()
-        self._metadata_url = metadata_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one question."""
@@ -133,21 +131,17 @@ class ForwardAuthDoor:
                 return self._permission(token, record.id)
         except RemitError as error:
             tell_operator(error)
-            raise refused(error, self._metadata_url) from error
+            raise refused(error, self._reader.metadata_url, dpop=asked.dpop) from error
 
     def _read(self, scope: Scope, headers: Headers) -> Asked:
         told = self._told
         own: bytes = scope["raw_path"]
         uri = _one(headers, told.uri).encode("latin-1") if told.uri else _below(own, scope["query_string"])
+        host = _host(headers, told.host)
+        method = _one(headers, told.method) if told.method else scope["method"]
+        line = RequestLine(method, host, uri, _origin_of(host))
         try:
-            return read_asked(
-                self._routes,
-                method=_one(headers, told.method) if told.method else scope["method"],
-                host=_host(headers, told.host),
-                uri=uri,
-                authorization=headers.getlist("authorization"),
-                metadata_url=self._metadata_url,
-            )
+            return self._reader.read(line, headers)
         except TargetRefused as error:
             raise Refused(400, "invalid_request", str(error)) from error
 
@@ -181,6 +175,13 @@ def _host(headers: Headers, name: str) -> str:
     if match is None:
         raise Refused(400, "invalid_request", f"the proxy has to say {name}, in one way")
     return match[1] + (match[2] or "")
+
+
+def _origin_of(host: str) -> str:
+    """Where the client sent the request: a token goes by https, or stays on this machine (``web.is_secure``)."""
+    if not host:
+        return ""
+    return f"http://{host}" if is_loopback(f"http://{host}") else f"https://{host}"
 
 
 def _below(raw_path: bytes, query: bytes) -> bytes:

@@ -31,7 +31,7 @@ _HOP_BY_HOP: Final = frozenset(
         "upgrade",
     ]
 )
-_CREDENTIALS: Final = frozenset({"authorization", "cookie", "set-cookie"})
+_CREDENTIALS: Final = frozenset({"authorization", "cookie", "dpop", "set-cookie"})
 #: Rewritten by us or by the HTTP library.
 _OURS: Final = frozenset({"host", "content-length", "expect", "x-request-id", "forwarded", "x-real-ip", "via"})
 #: Other names under which proxies tell where a caller is; here they would be the caller's own word.
@@ -53,7 +53,7 @@ _OVERRIDES: Final = frozenset(
 )
 _PREFIXES: Final = (b"x-forwarded-", b"x-remit-", b"proxy-")
 #: An answer may not send the caller round this gateway, nor have them sign in for the API's token.
-_ANSWER_ONLY: Final = frozenset({"alt-svc", "authentication-info", "date", "server", "www-authenticate"})
+_ANSWER_ONLY: Final = frozenset({"alt-svc", "authentication-info", "date", "dpop-nonce", "server", "www-authenticate"})
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]{1,128}")  # RFC 9110 §5.1
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 

@@ -76,8 +76,8 @@ class Refused(Exception):
         return [(name.lower().encode(), value.encode("ascii")) for name, value in every.items()]
 
 
-def refused(error: RemitError, metadata_url: str) -> Refused:
-    """The answer for an error that crossed the bridge."""
+def refused(error: RemitError, metadata_url: str, *, dpop: bool = False) -> Refused:
+    """The answer for an error that crossed the bridge. ``dpop``: the token came with a proof of possession."""
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
     code, message = error.code, error.message
     headers: dict[str, str] = {}
@@ -85,7 +85,7 @@ def refused(error: RemitError, metadata_url: str) -> Refused:
         code, message = "not_found", "nothing here takes this method and path"
     if status == 503:
         headers["Retry-After"] = str(_RETRY_SECONDS)
-    if (challenge := _challenge(error, status)) is not None:
+    if (challenge := _challenge(error, status, dpop=dpop)) is not None:
         status = challenge.status
         headers["WWW-Authenticate"] = challenge.header(metadata_url)
     return Refused(status, code, message, audit_id=error.call_id, headers=headers)
@@ -109,7 +109,7 @@ def tell_operator(error: RemitError) -> None:
         _LOG.warning("request failed", **told)
 
 
-def _challenge(error: RemitError, status: int) -> Challenge | None:
+def _challenge(error: RemitError, status: int, *, dpop: bool) -> Challenge | None:
     if isinstance(error, AuthenticationError):
-        return challenge_for(error, ()) if status == 401 else None
+        return challenge_for(error, (), dpop=dpop) if status == 401 else None
     return step_up_for(error, ())

@@ -1,7 +1,7 @@
 """Path: what an HTTP request must pass before the MCP SDK sees it.
 
 1. it names this server in ``Host``, and no strange ``Origin``;
-2. it shows exactly one bearer token, in the header;
+2. it shows exactly one token, in the header, with the proof of possession that goes with it if it is a DPoP token;
 3. the bridge knows who that is;
 4. the token has the scopes that every use of this server needs;
 5. it is a POST (nothing is ever pushed to a client that did not ask, so there is no GET stream to open);
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
@@ -22,12 +23,13 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from remit.credential import UnverifiedToken
-from remit.doors.challenge import Challenge, challenge_for, read_bearer, step_up_for
+from remit.credential import ConfirmedToken, UnverifiedToken
+from remit.doors.challenge import Challenge, challenge_for, metadata_url, step_up_for
 from remit.doors.hosts import AllowedHosts
 from remit.doors.mcp.admitted import ADMITTED, Admitted, read_message
 from remit.doors.mcp.contract import CallPath
 from remit.doors.mcp.held import HELD, HeldResponse
+from remit.doors.possession import Shown, TokenReader
 from remit.errors import AuthenticationError, KeysUnavailable, RemitError
 from remit.principal import Caller
 
@@ -46,25 +48,28 @@ class _Refused(Exception):
         self.response = response
 
 
-class Guard:
-    """ASGI middleware in front of the MCP endpoint. ``metadata_url`` goes into every challenge."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a request has to keep to at the endpoint ``resource``, which is its own URL and name."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        bridge: CallPath,
-        *,
-        hosts: AllowedHosts,
-        metadata_url: str,
-        baseline_scopes: tuple[str, ...],
-        max_body_bytes: int,
-    ) -> None:
+    resource: str
+    hosts: AllowedHosts
+    baseline_scopes: tuple[str, ...]
+    max_body_bytes: int
+
+
+class Guard:
+    """ASGI middleware in front of the MCP endpoint."""
+
+    def __init__(self, app: ASGIApp, bridge: CallPath, tokens: TokenReader, terms: Terms) -> None:
         self._app = app
         self._bridge = bridge
-        self._hosts = hosts
-        self._metadata_url = metadata_url
-        self._baseline = baseline_scopes
-        self._max_body_bytes = max_body_bytes
+        self._tokens = tokens
+        self._resource = terms.resource
+        self._metadata_url = metadata_url(terms.resource)
+        self._hosts = terms.hosts
+        self._baseline = terms.baseline_scopes
+        self._max_body_bytes = terms.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer it."""
@@ -87,7 +92,7 @@ class Guard:
     async def _admit(self, scope: Scope, receive: Receive) -> tuple[Admitted, bytes]:
         headers = Headers(scope=scope)
         self._check_origin(headers)  # 1
-        token = self._read_token(headers, scope["query_string"])  # 2
+        token = self._read_token(scope, headers)  # 2
         caller = await self._identify(token)  # 3
         self._check_baseline(caller)  # 4
         if scope["method"] != "POST":  # 5
@@ -101,10 +106,14 @@ class Guard:
         if not self._hosts.admits_origin(headers.getlist("origin")):
             raise _refused(403, "origin_refused", "pages of that Origin may not call this server")
 
-    def _read_token(self, headers: Headers, query: bytes) -> UnverifiedToken:
-        token = read_bearer(headers.getlist("authorization"), query)
+    def _read_token(self, scope: Scope, headers: Headers) -> UnverifiedToken:
+        shown = Shown.of(headers, method=scope["method"], url=self._resource, query=scope["query_string"])
+        try:
+            token = self._tokens.read(shown)
+        except AuthenticationError as error:
+            raise self._distrusted(error, dpop=True) from error
         if isinstance(token, Challenge):
-            raise self._challenged(Challenge(token.status, token.error, token.description, self._baseline))
+            raise self._challenged(replace(token, scopes=self._baseline))
         return token
 
     async def _identify(self, token: UnverifiedToken) -> Caller:
@@ -115,8 +124,11 @@ class Guard:
             headers = {"Retry-After": str(_RETRY_SECONDS)}
             raise _refused(503, "temporarily_unavailable", "tokens cannot be verified right now", headers) from error
         except AuthenticationError as error:
-            _LOG.info("token refused", code=error.code, detail=error.detail, hint=error.hint)
-            raise self._challenged(challenge_for(error, self._baseline)) from error
+            raise self._distrusted(error, dpop=isinstance(token, ConfirmedToken)) from error
+
+    def _distrusted(self, error: AuthenticationError, *, dpop: bool) -> _Refused:
+        _LOG.info("token refused", code=error.code, detail=error.detail, hint=error.hint)
+        return self._challenged(challenge_for(error, self._baseline, dpop=dpop))
 
     def _check_baseline(self, caller: Caller) -> None:
         if not set(self._baseline) <= set(caller.principal.scopes):

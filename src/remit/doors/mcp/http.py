@@ -20,18 +20,20 @@ from starlette.types import ASGIApp
 
 from remit.clock import Clock
 from remit.credential import UnverifiedToken
-from remit.doors.challenge import metadata_path, metadata_url
+from remit.doors.challenge import metadata_path
 from remit.doors.hosts import AllowedHosts
 from remit.doors.mcp.admitted import ADMITTED, Admitted
 from remit.doors.mcp.contract import CallPath
 from remit.doors.mcp.conversation import ASK, LABEL_HEADER, Ask, Conversations
-from remit.doors.mcp.guard import DOOR, Guard
+from remit.doors.mcp.guard import DOOR, Guard, Terms
 from remit.doors.mcp.held import HELD, HeldResponse
 from remit.doors.mcp.line import RequestContext
 from remit.doors.mcp.rendering import fault_message
 from remit.doors.mcp.server import ToolServer
+from remit.doors.possession import TokenReader
 from remit.errors import RemitError, SettingsInvalid
 from remit.oauth import WELL_KNOWN_PROTECTED_RESOURCE
+from remit.tokens.dpop import PROOF_ALGORITHMS
 from remit.web import is_secure
 
 _METADATA_SECONDS: Final = 3600
@@ -82,6 +84,7 @@ class McpHttpSettings:
             "resource": self.resource,
             "authorization_servers": list(self.issuers),
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
             "resource_name": "remit",
         }
         return {**document, "scopes_supported": list(self.baseline_scopes)} if self.baseline_scopes else document
@@ -111,10 +114,8 @@ class HttpDoor:
         self._guard = Guard(
             Conversations(StreamableHTTPASGIApp(self._sessions)),
             bridge,
-            hosts=hosts,
-            metadata_url=metadata_url(settings.resource),
-            baseline_scopes=settings.baseline_scopes,
-            max_body_bytes=settings.max_body_bytes,
+            TokenReader(clock),
+            Terms(settings.resource, hosts, settings.baseline_scopes, settings.max_body_bytes),
         )
         self.routes: list[BaseRoute] = [
             Route(urlsplit(settings.resource).path or "/", endpoint=_for_pages(self._guard, hosts)),
