@@ -88,7 +88,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "argon2": ("authorization/passwords.py",),
     "jinja2": ("authorization/pages.py",),
     "keyring": ("login",),
-    "filelock": ("login",),
+    "filelock": ("login", "authorization/passwords.py"),
     "platformdirs": ("login",),
     "uvicorn": ("app", "doors", "demo", "cli"),
 }
