@@ -131,7 +131,7 @@ def test_a_token_of_the_environment_does_too(at_shop: Terminal) -> None:
 def test_without_a_token_nobody_is_denied_with_a_hint(at_shop: Terminal) -> None:
     done = at_shop("call", "get_order", "order_id=O1001")
     assert done.code == 4
-    assert "token_missing" in done.err
+    assert "nobody is signed in: run `remit login` (sign_in_required)" in done.err
     assert "hint" in done.err
 
 

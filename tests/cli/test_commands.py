@@ -287,7 +287,7 @@ def test_a_stdio_session_nobody_signed_in_to_is_told_so(workspace: Path) -> None
         rest, err = process.communicate(timeout=20)
     assert process.returncode == 0
     answers = {answer["id"]: answer for answer in map(json.loads, [*lines, *rest.splitlines()])}
-    assert answers[1]["error"]["data"]["error"]["code"] == "token_missing"
+    assert answers[1]["error"]["data"]["error"]["code"] == "sign_in_required"
     assert b"Traceback" not in err
 
 

@@ -27,6 +27,9 @@ from remit.login.token_endpoint import TokenEndpoint
 
 #: An access token that is good for fewer seconds is renewed first.
 MARGIN: Final = 30
+_OTHER_WAYS: Final = (
+    "or give a token by REMIT_SUBJECT_TOKEN_FILE or _COMMAND; with `remit call`, name --as USER or --token-file FILE"
+)
 #: What must be open while the issuer is asked: an embedded one may be served by nobody.
 Served: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -116,7 +119,7 @@ class LoginTokens:
         return login.expires_at - self._clock.now()
 
     def _nobody(self) -> SignInRequired:
-        return SignInRequired(self._required)
+        return SignInRequired(self._required, hint=_OTHER_WAYS)
 
 
 def _looked_at(task: asyncio.Task[Login]) -> None:
