@@ -84,7 +84,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "yaml": ("catalog", "settings", "cli", "demo"),
     "typer": ("cli",),
     "rich": ("cli",),
-    "starlette": ("doors", "sts/endpoints.py", "authorization", "resource", "demo", "app"),
+    "starlette": ("doors", "sts/endpoints.py", "sts/form_endpoint.py", "authorization", "resource", "demo", "app"),
     "argon2": ("authorization/passwords.py",),
     "jinja2": ("authorization/pages.py",),
     "keyring": ("login",),

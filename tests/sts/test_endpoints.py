@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from remit import oauth
-from remit.sts import endpoints
+from remit.sts import form_endpoint
 from support.issuer import claims_of
 from support.servers import serving
 from support.sts import AGENT, BRIDGE, ISSUER, SECRET, World, exchange_form
@@ -231,7 +231,7 @@ def test_a_client_that_hangs_up_half_way_leaves_no_trace(caplog: pytest.LogCaptu
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoints, "_BODY_SECONDS", 0.05)
+    monkeypatch.setattr(form_endpoint, "_BODY_SECONDS", 0.05)
 
     async def main() -> bytes:
         async with serving(World().app()) as url:

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from remit import oauth
@@ -99,11 +99,11 @@ class Authorizations:
         lifetimes: Lifetimes,
         ending: Ending,
     ) -> None:
+        self.sts = sts
         self.file = file
+        self.clock = clock
         self.ending = ending
-        self._sts = sts
         self._people = people
-        self._clock = clock
         self._lifetimes = lifetimes
 
     async def grant_code(
@@ -147,7 +147,7 @@ class Authorizations:
         assurance: Assurance | None = None,
     ) -> Authorization:
         """An authorization that is not in force yet."""
-        now = int(self._clock.now())
+        now = int(self.clock.now())
         return Authorization(
             id=random_id(),
             sign_in=sign_in,
@@ -186,10 +186,10 @@ class Authorizations:
         given = tuple(each for each in scopes if each in authorization.scopes and each in person.scopes)
         if scopes and not given:
             raise InvalidGrant("nothing is left of what was given")
-        now = self._clock.now()
+        now = self.clock.now()
         if now >= authorization.expires_at:
             raise InvalidGrant("what was given has expired")
-        grant = access_grant(authorization, self._sts.issuer, given, now=now, lifetime=self._lifetimes.access)
+        grant = access_grant(authorization, self.sts.issuer, given, now=now, lifetime=self._lifetimes.access)
         return Prepared(grant, access_claims(authorization, grant, person, thumbprint))
 
     def keep(
@@ -215,7 +215,7 @@ class Authorizations:
     def signed(self, prepared: Prepared, token: RefreshToken | None) -> Issued:
         """The answer."""
         grant, claims = prepared.grant, prepared.claims
-        access: Credential = sign(claims, self._sts.keys.signing_key)
+        access: Credential = sign(claims, self.sts.keys.signing_key)
         document = {
             "access_token": access.reveal(),
             "token_type": "DPoP" if "cnf" in claims else "Bearer",
@@ -252,7 +252,7 @@ class Authorizations:
     def _check_not_revoked(self, authorization: Authorization) -> None:
         """Whatever revokes a token that was issued with the authorization ends the authorization, too."""
         try:
-            if self._sts.revocations.is_revoked(_as_token(authorization, self._sts.issuer)):
+            if self.sts.revocations.is_revoked(_as_token(authorization, self.sts.issuer)):
                 raise InvalidGrant("what was given has been revoked")
         except KeysUnavailable as error:
             raise GrantUnavailable("no token can be issued now", detail=error.message) from error
@@ -272,5 +272,10 @@ def digest_of(text: str) -> bytes:
 
 
 def _as_token(authorization: Authorization, issuer: str) -> VerifiedToken:
-    grant = access_grant(authorization, issuer, (), now=authorization.granted_at, lifetime=1)
-    return VerifiedToken(Credential(""), {}, access_claims(authorization, replace(grant, jti=""), Person("")))
+    """A token as old as what proves the person: whoever signed in here before they were logged out everywhere has to
+    sign in again. When another provider says they signed in is not for this service to end.
+    """
+    sign_in = authorization.sign_in
+    since = authorization.granted_at if sign_in.person.issuer else min(authorization.granted_at, sign_in.auth_time)
+    grant = access_grant(authorization, issuer, (), now=since, lifetime=1)
+    return VerifiedToken(Credential(""), {}, access_claims(authorization, grant, sign_in.person))

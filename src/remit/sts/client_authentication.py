@@ -6,26 +6,25 @@ says of itself.
 
 from __future__ import annotations
 
-import base64
 import heapq
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from remit import oauth
 from remit.clock import Clock
-from remit.credential import UnverifiedToken
-from remit.errors import InvalidClient, InvalidRequest, IssuerUntrusted, TokenInvalid
+from remit.credential import Credential, UnverifiedToken
+from remit.errors import GrantUnavailable, InvalidClient, KeysUnavailable, TokenInvalid
+from remit.sts.client_proof import ClientProof, read_proof
 from remit.sts.clients import Client, check_secret
-from remit.sts.form import Form, decode, single
-from remit.tokens.checks import check_issuer
-from remit.tokens.jwks import StaticKeys
-from remit.tokens.parse import parse
+from remit.sts.form import Form
+from remit.tokens.jwks import KeySource, StaticKeys
 from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer, VerifiedToken
 
 _ALGORITHMS: Final = frozenset({"ES256", "RS256"})
 _MAX_ASSERTION_LIFETIME: Final = 600
 _MAX_REMEMBERED: Final = 100_000
-_LEEWAY: Final = 30
+#: Seconds that an assertion may be accepted after it expired: for so long it has to be remembered.
+ASSERTION_LEEWAY: Final = 30
 #: Assertions have no fixed ``typ``; what must not pass is a token of another kind.
 _ASSERTION_TYP: Final = frozenset({"", "jwt", "client-authentication+jwt"})
 _ASSERTION_CLAIMS: Final = frozenset({"iss", "sub", "aud", "exp", "jti"})
@@ -43,7 +42,7 @@ class ClientAuthenticator:
     def __init__(self, clients: Mapping[str, Client], audiences: frozenset[str], clock: Clock) -> None:
         self._clients = clients
         self._clock = clock
-        self._expect = Expectation(audiences, typ=_ASSERTION_TYP, required=_ASSERTION_CLAIMS, leeway=_LEEWAY)
+        self._assertions = Assertions(audiences, clock)
         self._verifiers: dict[str, tuple[Client, TokenVerifier]] = {}
         for client in clients.values():
             self._verifier_of(client)  # keys that cannot be used are told before anything is served
@@ -54,49 +53,27 @@ class ClientAuthenticator:
 
         Raises ``InvalidClient``, and ``InvalidRequest`` for more than one mechanism (RFC 6749 §5.2).
         """
-        used = [*authorization, *form.get("client_secret", ()), *form.get("client_assertion", ())]
-        if len(used) > 1:
-            raise InvalidRequest("more than one client authentication is included")
-        if authorization:
-            client_id, secret = _read_basic(authorization[0])
-            return self._by_secret(client_id, secret, oauth.CLIENT_SECRET_BASIC, form)
-        if "client_assertion" in form:
-            return await self._by_assertion(single(form, "client_assertion"), form)
-        if "client_secret" in form:
-            client_id, secret = single(form, "client_id"), single(form, "client_secret")
-            return self._by_secret(client_id, secret, oauth.CLIENT_SECRET_POST, form)
-        raise InvalidClient("client authentication is missing")
-
-    def _by_secret(self, client_id: str, secret: str, method: str, form: Form) -> Client:
-        client = self._clients.get(client_id)
-        if not check_secret(client, secret) or client is None:
+        proof = read_proof(authorization, form)
+        if proof.method == oauth.NO_CLIENT_AUTHENTICATION:
+            raise InvalidClient("client authentication is missing")
+        if proof.method == oauth.PRIVATE_KEY_JWT:
+            return await self._by_assertion(proof)
+        client = self._clients.get(proof.client_id)
+        if not check_secret(client.secret_digest if client else b"", proof.secret) or client is None:
             raise InvalidClient("client authentication failed")
-        return _allowed(client, method, form)
+        return _allowed(client, proof.method)
 
-    async def _by_assertion(self, assertion: str, form: Form) -> Client:
+    async def _by_assertion(self, proof: ClientProof) -> Client:
         """RFC 7523 §3: signed by the client's key, for this service, short-lived, used once."""
-        if single(form, "client_assertion_type") != oauth.CLIENT_ASSERTION_TYPE_JWT_BEARER:
-            raise InvalidClient("client_assertion_type is not supported, only jwt-bearer is")
-        now = self._clock.now()
-        try:
-            client, verifier = self._signer(UnverifiedToken(assertion))
-            token = await verifier.verify(UnverifiedToken(assertion), self._expect, now=now)
-        except TokenInvalid as error:
-            raise InvalidClient(
-                "client_assertion is not acceptable", detail=f"{error.code}: {error.message}"
-            ) from error
-        client = _allowed(client, oauth.PRIVATE_KEY_JWT, form)
-        self._check_assertion(token, now)
+        client = self._clients.get(proof.client_id)
+        verifier = self._verifier_of(client) if client else None
+        if client is None or verifier is None:
+            raise InvalidClient("client_assertion is not acceptable", detail="no client of that name has keys")
+        token = await self._assertions.check(proof.secret, verifier)
+        client = _allowed(client, proof.method)
+        # Last, and without an await before it: of two requests with one assertion, one comes through.
+        self._used.once((token.issuer, token.jti), until=token.expires_at + ASSERTION_LEEWAY, now=self._clock.now())
         return client
-
-    def _signer(self, assertion: UnverifiedToken) -> tuple[Client, TokenVerifier]:
-        """The client that an assertion says it is from, and what verifies that. Raises ``TokenInvalid`` leaves."""
-        said = check_issuer(parse(assertion).claims, self._clients.keys())
-        client = self._clients[said]
-        verifier = self._verifier_of(client)
-        if verifier is None:
-            raise IssuerUntrusted("the client has no keys")
-        return client, verifier
 
     def _verifier_of(self, client: Client) -> TokenVerifier | None:
         """Made once for a client as it is now: another one of the same id may have other keys."""
@@ -104,20 +81,44 @@ class ClientAuthenticator:
             return None
         known, verifier = self._verifiers.get(client.client_id, (None, None))
         if verifier is None or known is not client:
-            trusted = TrustedIssuer(client.client_id, _ALGORITHMS, StaticKeys(client.jwks))
-            verifier = TokenVerifier([trusted], cache_size=0)  # each assertion is seen once
+            verifier = assertion_verifier(client.client_id, StaticKeys(client.jwks))
             self._verifiers[client.client_id] = (client, verifier)
         return verifier
 
-    def _check_assertion(self, token: VerifiedToken, now: float) -> None:
+
+class Assertions:
+    """Checks client assertions for one of ``audiences``. This does NOT ask whether one was used before."""
+
+    def __init__(self, audiences: frozenset[str], clock: Clock) -> None:
+        self._clock = clock
+        self._expect = Expectation(audiences, typ=_ASSERTION_TYP, required=_ASSERTION_CLAIMS, leeway=ASSERTION_LEEWAY)
+
+    async def check(self, assertion: Credential, verifier: TokenVerifier) -> VerifiedToken:
+        """The assertion: sound, about its own issuer, for this service alone, and short-lived.
+
+        Raises ``InvalidClient``, and ``GrantUnavailable`` where the client's keys cannot be had.
+        """
+        now = self._clock.now()
+        try:
+            token = await verifier.verify(UnverifiedToken(assertion.reveal()), self._expect, now=now)
+        except TokenInvalid as error:
+            raise InvalidClient(
+                "client_assertion is not acceptable", detail=f"{error.code}: {error.message}"
+            ) from error
+        except KeysUnavailable as error:
+            raise GrantUnavailable("the client's keys cannot be had now", detail=error.message) from error
         if token.subject != token.issuer:
             raise InvalidClient("client_assertion is not about the client that made it")
         if len(token.audience) != 1:
             raise InvalidClient("client_assertion is for somebody else as well")
         if token.expires_at - now > _MAX_ASSERTION_LIFETIME:
             raise InvalidClient("client_assertion lives too long")
-        # Last, and without an await before it: of two requests with one assertion, one comes through.
-        self._used.once((token.issuer, token.jti), until=token.expires_at + _LEEWAY, now=now)
+        return token
+
+
+def assertion_verifier(client_id: str, keys: KeySource) -> TokenVerifier:
+    """What verifies the assertions of one client."""
+    return TokenVerifier([TrustedIssuer(client_id, _ALGORITHMS, keys)], cache_size=0)  # each is seen once
 
 
 class _UsedOnce:
@@ -139,24 +140,7 @@ class _UsedOnce:
         heapq.heappush(self._by_expiry, (until, key))
 
 
-def _allowed(client: Client, method: str, form: Form) -> Client:
+def _allowed(client: Client, method: str) -> Client:
     if method not in client.auth_methods:
         raise InvalidClient("client authentication failed", detail=f"{method} is not allowed for {client.client_id}")
-    if single(form, "client_id") not in ("", client.client_id):
-        raise InvalidClient("client_id is not the authenticated client")
     return client
-
-
-def _read_basic(authorization: str) -> tuple[str, str]:
-    """RFC 6749 §2.3.1: id and secret are form-encoded, joined by a colon and base64-encoded."""
-    scheme, _, encoded = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        raise InvalidClient("the Authorization header is not Basic")
-    try:
-        pair = base64.b64decode(encoded.strip(" "), validate=True).decode("utf-8")
-        client_id, colon, secret = pair.partition(":")
-        if colon:
-            return decode(client_id), decode(secret)
-    except (ValueError, InvalidRequest) as error:
-        raise InvalidClient("the Authorization header cannot be read") from error
-    raise InvalidClient("the Authorization header cannot be read")

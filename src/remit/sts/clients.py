@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -150,7 +149,6 @@ class Clients(Mapping[str, Client]):
         return len(self._clients)
 
 
-def check_secret(client: Client | None, secret: str) -> bool:
-    """Whether ``secret`` is the client's; takes as long for a client that does not exist or has none."""
-    expected = client.secret_digest if client is not None and client.secret_digest else _NO_SECRET
-    return hmac.compare_digest(hashlib.sha256(secret.encode()).digest(), expected)
+def check_secret(digest: bytes, secret: Credential) -> bool:
+    """Whether ``secret`` has this SHA-256; takes as long where there is none (``b""``)."""
+    return hmac.compare_digest(secret.digest, digest or _NO_SECRET)

@@ -15,7 +15,8 @@ from remit.errors import ClaimInvalid, IssuerUntrusted, SettingsInvalid
 from remit.oauth import TYP_ACCESS_TOKEN
 from remit.principal import Actor, Parties, Profile, chain_with_client
 from remit.tokens.checks import read_name, read_scope
-from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer, VerifiedToken
+from remit.tokens.introspection import IntrospectedTokens, is_signed
+from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer, VerifiedToken, Verifier
 
 #: No subject or actor token longer than this is read.
 MAX_TOKEN_BYTES: Final = 16 * 1024
@@ -28,11 +29,12 @@ _REQUIRED: Final = frozenset({"iss", "aud", "iat", "exp"})
 class SubjectIssuer:
     """An issuer whose tokens prove a subject here, and in which claims it says who that is and what they may do.
 
+    ``trusted``: by what its tokens are verified; no more than one issuer is asked about tokens (``IntrospectedTokens``).
     ``audiences``: what its tokens may be for, of what the exchanging client accepts; empty: all of that. ``typ``: as
     in ``Expectation``.
     """
 
-    trusted: TrustedIssuer
+    trusted: TrustedIssuer | IntrospectedTokens
     audiences: frozenset[str] = frozenset()
     typ: frozenset[str] = frozenset({TYP_ACCESS_TOKEN})
     subject_claim: str = "sub"
@@ -61,7 +63,8 @@ class SubjectTokens:
     def __init__(self, own: TrustedIssuer, issuers: Iterable[SubjectIssuer] = ()) -> None:
         # One verifier each: who the issuer is decides which ``typ`` and which claims a token must have.
         self._own = TokenVerifier([own], max_bytes=MAX_TOKEN_BYTES)
-        self._foreign = [(TokenVerifier([each.trusted], max_bytes=MAX_TOKEN_BYTES), each) for each in issuers]
+        self._foreign = [(_verifier(each.trusted), each) for each in issuers]
+        self._asked = next((pair for pair in self._foreign if isinstance(pair[0], IntrospectedTokens)), None)
         names = [own.issuer, *(each.trusted.issuer for _, each in self._foreign)]
         if len(set(names)) != len(names):
             raise SettingsInvalid(
@@ -77,6 +80,8 @@ class SubjectTokens:
 
         Raises a leaf of ``TokenInvalid``, or ``KeysUnavailable``.
         """
+        if self._asked is not None and not is_signed(token):
+            return await _verified(*self._asked, token, audiences, now)
         try:
             expect = Expectation(audiences, profiles=_PROFILES)
             return _own_subject(await self._own.verify(token, expect, now=now))
@@ -95,8 +100,12 @@ class SubjectTokens:
         return await _verified(*last, token, audiences, now)
 
 
+def _verifier(trusted: TrustedIssuer | IntrospectedTokens) -> Verifier:
+    return TokenVerifier([trusted], max_bytes=MAX_TOKEN_BYTES) if isinstance(trusted, TrustedIssuer) else trusted
+
+
 async def _verified(
-    verifier: TokenVerifier, issuer: SubjectIssuer, token: UnverifiedToken, audiences: frozenset[str], now: float
+    verifier: Verifier, issuer: SubjectIssuer, token: UnverifiedToken, audiences: frozenset[str], now: float
 ) -> Subject:
     accepted = audiences & issuer.audiences if issuer.audiences else audiences
     expect = Expectation(accepted, typ=issuer.typ, required=_REQUIRED | {issuer.subject_claim})
