@@ -15,6 +15,8 @@ from remit.authorization.throttle import Attempt, Limit, Throttle, password_coun
 from support.clock import FakeClock
 from support.pages import PASSWORD, Page, Site, authorize, site
 
+WRONG = "eight green horses"
+
 
 @pytest.fixture
 def clock() -> FakeClock:
@@ -142,8 +144,8 @@ def shop(tmp_path: Path) -> Iterator[Site]:
         yield made
 
 
-def refused(shop: Site, user: str, password: str = "wrong", address: str = "192.0.2.1") -> Page:
-    return Page(shop.browser(address).sign_in(authorize(), user, password))
+def refused(shop: Site, user: str, password: str = WRONG) -> Page:
+    return Page(shop.browser().sign_in(authorize(), user, password))
 
 
 @pytest.mark.parametrize("user", ["alice", "nobody"])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
-import httpx
+import httpx2
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -224,7 +224,7 @@ class Form:
 class Page(HTMLParser):
     """What a page says, for whoever reads it without a stylesheet."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         super().__init__()
         self.response = response
         self.status = response.status_code
@@ -262,13 +262,13 @@ class Browser:
     http: TestClient
     issuer: str
 
-    def get(self, url: str, **headers: str) -> httpx.Response:
+    def get(self, url: str, **headers: str) -> httpx2.Response:
         return self.http.get(url, headers={"Sec-Fetch-Site": "none", **headers})
 
     def page(self, url: str) -> Page:
         return Page(self.get(url))
 
-    def post(self, action: str, fields: dict[str, str], **headers: str) -> httpx.Response:
+    def post(self, action: str, fields: dict[str, str], **headers: str) -> httpx2.Response:
         """``headers``: with underscores; an empty one is left out."""
         sent = {"Origin": self.issuer, "Sec-Fetch-Site": "same-origin"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -279,10 +279,10 @@ class Browser:
             headers={name: value for name, value in sent.items() if value},
         )
 
-    def submit(self, form: Form, **fields: str) -> httpx.Response:
+    def submit(self, form: Form, **fields: str) -> httpx2.Response:
         return self.post(form.action, {**form.fields, **dict.fromkeys(form.checked, "on"), **fields})
 
-    def sign_in(self, url: str, user: str = "alice", password: str = PASSWORD) -> httpx.Response:
+    def sign_in(self, url: str, user: str = "alice", password: str = PASSWORD) -> httpx2.Response:
         """Open ``url`` and sign in there: the redirect that comes of it."""
         return self.submit(self.page(url).form("/sign-in"), user=user, password=password)
 
@@ -310,7 +310,7 @@ def authorize(client: SignInClient = DESK, **changes: Any) -> str:
     return f"/oauth2/authorize?{urlencode(present, doseq=True)}"
 
 
-def answer_of(response: httpx.Response, uri: str = DESK.redirect_uris[0]) -> dict[str, str]:
+def answer_of(response: httpx2.Response, uri: str = DESK.redirect_uris[0]) -> dict[str, str]:
     """The parameters that a redirect to ``uri`` brings the client."""
     assert response.status_code == 303, response.text
     location = response.headers["location"]

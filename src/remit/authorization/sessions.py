@@ -6,11 +6,12 @@ import hashlib
 import json
 import secrets
 import sqlite3
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from remit.authorization.file import AuthorizationsFile
 from remit.authorization.person import People, Person, SignIn
+from remit.authorization.rows import read_sign_in, sign_in_document
 
 _PER_PERSON: Final = 20
 _MOST: Final = 100_000
@@ -50,7 +51,7 @@ class Sessions:
     async def open(self, sign_in: SignIn) -> Session:
         """A new session, with an id that nobody has had before. Raises ``StateInvalid``."""
         session = Session(secrets.token_urlsafe(32), sign_in)
-        document = json.dumps({**asdict(sign_in), "mark": self._mark(sign_in.person)})
+        document = json.dumps({**sign_in_document(sign_in), "mark": self._mark(sign_in.person)})
 
         def write(connection: sqlite3.Connection, now: int) -> None:
             insert = "INSERT INTO sessions (id_digest, document, created_at, expires_at) VALUES (?, ?, ?, ?)"
@@ -67,7 +68,7 @@ class Sessions:
         document = await self._file.run(lambda connection, now: _document(connection, session_id, now))
         if document is None:
             return None
-        mark, sign_in = document.pop("mark"), _sign_in(document)
+        mark, sign_in = document["mark"], read_sign_in(document)
         person = sign_in.person
         if not person.issuer:
             known = self._people.find(person.sub)
@@ -93,13 +94,6 @@ def _document(connection: sqlite3.Connection, session_id: str, now: int) -> dict
     select = "SELECT document FROM sessions WHERE id_digest = ? AND expires_at > ?"
     row = connection.execute(select, (_digest(session_id), now)).fetchone()
     return json.loads(row[0]) if row else None
-
-
-def _sign_in(document: dict[str, Any]) -> SignIn:
-    told = document["person"]
-    lists = {name: tuple(told[name]) for name in ("groups", "roles", "scopes")}
-    person = Person(told["sub"], told["issuer"], told["name"], **lists)
-    return SignIn(person, document["auth_time"], tuple(document["amr"]), document["acr"])
 
 
 def _bound(connection: sqlite3.Connection, person: Person) -> None:
