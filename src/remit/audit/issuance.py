@@ -153,8 +153,14 @@ class Issuance:
             "scopes": event.texts(grant.scopes),
             "exp": grant.expires_at,
             "chain": event.of_chain(grant.parties.chain),
-            "kind": "delegated" if grant.parties.chain else "direct",
+            "kind": self._kind(grant),
         }
+
+    def _kind(self, grant: GrantSeen) -> str:
+        """Somebody acts for another; or a client has a token of its own; or of the person who signed in through it."""
+        if grant.parties.chain:
+            return "delegated"
+        return "direct" if grant.parties.principal.sub == self._client_id else "sign_in"
 
     async def issued(self) -> None:
         """Write that the token was issued. Durable on return; raises ``AuditError``."""

@@ -32,7 +32,8 @@ _MAX_REDIRECT_CHARACTERS: Final = 2048
 #: The SHA-256 of a code verifier (RFC 7636 §4.2) or of a key (RFC 7638), in base64url.
 _SHA256: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _SECONDS: Final = re.compile(r"\d{1,9}")
-_PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
+#: What a client may ask of the sign-in (OpenID Connect Core §3.1.2.1).
+PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 #: What a browser takes for something else than the address of a client.
 _NOT_A_CLIENT: Final = frozenset(
     {"javascript", "data", "vbscript", "file", "blob", "filesystem", "about", "view-source", "ws", "wss", "ftp"}
@@ -149,7 +150,7 @@ def read_request(query: Query, client: SignInClient, address: ReturnAddress, off
     """What is asked for. Raises leaves of ``GrantError``, to be sent to ``address``."""
     _check_form(query, client)
     prompt = frozenset(_one(query, "prompt").split())
-    if prompt - _PROMPTS or ("none" in prompt and len(prompt) > 1):
+    if prompt - PROMPTS or ("none" in prompt and len(prompt) > 1):
         raise InvalidRequest("prompt has a value that is not known, or none together with another")
     acr_values = tuple(_one(query, "acr_values").split())
     if acr_values and not offer.steps_up:
@@ -217,9 +218,14 @@ def _scopes(query: Query) -> tuple[str, ...]:
         scopes = oauth.parse_scope(_one(query, "scope"))
     except ValueError as error:
         raise InvalidScope(str(error)) from error
+    check_scopes(scopes)
+    return scopes
+
+
+def check_scopes(scopes: tuple[str, ...]) -> None:
+    """Raise ``InvalidScope`` where a client asks for more than anybody would read."""
     if len(scopes) > MAX_SCOPES or any(len(scope) > _MAX_SCOPE_CHARACTERS for scope in scopes):
         raise InvalidScope(f"there are more than {MAX_SCOPES} scopes, or one has more than 128 characters")
-    return scopes
 
 
 def _thumbprint(query: Query) -> str:

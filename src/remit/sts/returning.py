@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from remit.errors import AuditError, GrantUnavailable, RevocationUnknown, StateInvalid, UnauthorizedClient
-from remit.sts.clients import Client
 from remit.sts.form import Form
 from remit.sts.issued import IssuedTokens
 from remit.sts.revocation import Kind, Order, RevocationList
@@ -21,15 +20,24 @@ _LEEWAY: Final = 60  # seconds a token may still be accepted after ``exp``, and 
 RecordControl = Callable[[str, Mapping[str, str]], Awaitable[str]]
 
 
+class Named(Protocol):
+    """A client, of whichever kind."""
+
+    @property
+    def client_id(self) -> str:
+        """Its name, which is in its tokens."""
+        ...
+
+
 class Returning:
-    """Revokes the tokens of authenticated clients, one at a time."""
+    """Revokes the access tokens of authenticated clients, one at a time."""
 
     def __init__(self, issued: IssuedTokens, revocations: RevocationList, record: RecordControl | None = None) -> None:
         self._issued = issued
         self._revocations = revocations
         self._record = record
 
-    async def answer(self, client: Client, form: Form) -> dict[str, Any]:
+    async def answer(self, client: Named, form: Form) -> dict[str, Any]:
         """RFC 7009 §2.1. ``client`` has been authenticated.
 
         "The authorization server responds with HTTP status code 200 if the token has been revoked successfully or if
@@ -49,7 +57,7 @@ class Returning:
             raise GrantUnavailable("the revocation cannot be recorded now", detail=error.detail) from error
         return {}
 
-    async def _revoke(self, token: VerifiedToken, client: Client) -> None:
+    async def _revoke(self, token: VerifiedToken, client: Named) -> None:
         if self._revocations.is_revoked(token):
             return
         order = Order(Kind.JTI, token.jti, until=token.expires_at + _LEEWAY, by=f"client:{client.client_id}")
