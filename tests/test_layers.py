@@ -65,7 +65,16 @@ MAY_IMPORT: dict[str, set[str]] = {
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "mcp": ("doors/mcp", "demo"),
     "mcp_types": ("doors/mcp", "demo"),
-    "httpx": ("web.py", "tokens/jwks.py", "exchange", "downstream", "login", "policy/opa.py", "demo"),
+    "httpx": (
+        "web.py",
+        "tokens/jwks.py",
+        "tokens/introspection.py",
+        "exchange",
+        "downstream",
+        "login",
+        "policy/opa.py",
+        "demo",
+    ),
     "httpx_aiohttp": ("web.py",),
     "aiohttp": ("web.py",),
     "httpx2": ("demo",),

@@ -20,6 +20,7 @@ from remit.principal import Profile
 from remit.settings import Settings, SubjectIssuerSettings, TargetSettings, read_secret
 from remit.sts.clients import Client, TargetRule
 from remit.sts.users import DevelopmentUser
+from remit.tokens.introspection import IntrospectionEndpoint
 from remit.tokens.jwks import StaticKeys
 
 _GRANTS: Final = {
@@ -42,7 +43,7 @@ def users(settings: Settings) -> dict[str, DevelopmentUser]:
 
 
 def subject_issuers(settings: Settings) -> tuple[SubjectIssuerSettings, ...]:
-    """The other issuers whose tokens may be exchanged at the embedded token service."""
+    """The other issuers whose tokens may be exchanged at the embedded token service, but for the one that is asked."""
     trusted = settings.identity.issuers if settings.sts.trust_identity_issuers else ()
     found = (
         *settings.sts.subject_issuers,
@@ -51,9 +52,14 @@ def subject_issuers(settings: Settings) -> tuple[SubjectIssuerSettings, ...]:
                 issuer=item.issuer, jwks_uri=item.jwks_uri, algorithms=item.algorithms, typ=settings.identity.typ
             )
             for item in trusted
+            if item.jwks_uri
         ),
     )
-    names = [settings.issuer, *(item.issuer for item in found)]
+    names = [
+        settings.issuer,
+        *(item.issuer for item in settings.sts.subject_issuers),
+        *(item.issuer for item in trusted),
+    ]
     if len(set(names)) != len(names):
         raise SettingsInvalid(
             "an issuer of subject tokens is named twice, or is the embedded token service itself",
@@ -61,6 +67,18 @@ def subject_issuers(settings: Settings) -> tuple[SubjectIssuerSettings, ...]:
             hint="name each other issuer once, here or (with trust_identity_issuers) under identity.issuers",
         )
     return found
+
+
+def introspection(settings: Settings) -> IntrospectionEndpoint | None:
+    """Where the one issuer of ``identity.issuers`` is asked that has to be asked about its tokens."""
+    for index, item in enumerate(settings.identity.issuers):
+        if (asked := item.introspection) is None:
+            continue
+        secret = read_secret(asked.client_secret, f"identity.issuers.{index}.introspection.client_secret")
+        method = ClientSecretBasic if asked.auth == "client_secret_basic" else ClientSecretPost
+        proof = method(asked.client_id, secret).prove(now=0)
+        return IntrospectionEndpoint(item.issuer, asked.endpoint, proof.headers, proof.fields)
+    return None
 
 
 def runner(settings: Settings) -> Client:

@@ -11,6 +11,7 @@ from remit.sts.grant import SecurityTokenService
 from remit.sts.keys import KeyRing, KeyTiming
 from remit.sts.revocation import RevocationList
 from remit.sts.subject import SubjectIssuer
+from remit.tokens.introspection import IntrospectedTokens
 from remit.tokens.jwks import JwksClient, LiveKeys
 from remit.tokens.verifier import TrustedIssuer
 from remit.web import HttpClient
@@ -20,13 +21,22 @@ _KEPT_SECONDS: Final = 630
 
 
 def open_token_service(
-    settings: Settings, http: HttpClient, clock: Clock, revocations: RevocationList
+    settings: Settings,
+    http: HttpClient,
+    clock: Clock,
+    revocations: RevocationList,
+    asked: IntrospectedTokens | None = None,
 ) -> SecurityTokenService | None:
-    """The embedded token service, where it is not switched off. Raises ``SetupError`` leaves."""
+    """The embedded token service, where it is not switched off. Raises ``SetupError`` leaves.
+
+    ``asked``: the tokens of the one of ``identity.issuers`` that has to be asked about them.
+    """
     if not settings.sts.enabled:
         return None
     keys = KeyRing.open(settings.keys_dir, clock, key_timing(settings))
     others = [_subject_issuer(item, http) for item in registry.subject_issuers(settings)]
+    if asked is not None and settings.sts.trust_identity_issuers:
+        others.append(SubjectIssuer(asked))
     sts = SecurityTokenService(settings.issuer, keys, clock, registry.clients(settings), others)
     sts.revocations = revocations
     return sts

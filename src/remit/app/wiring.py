@@ -41,8 +41,10 @@ from remit.permission.permissions import Permissions
 from remit.settings import Settings, environment
 from remit.sts.grant import SecurityTokenService
 from remit.sts.revocation import RevocationFile, RevocationList
+from remit.tokens.introspection import IntrospectedTokens
+from remit.tokens.issuers import AnyIssuer
 from remit.tokens.jwks import JwksClient
-from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer
+from remit.tokens.verifier import Expectation, TokenVerifier, TrustedIssuer, Verifier
 from remit.web import HttpClient, http_client
 
 log = structlog.get_logger("remit")
@@ -141,14 +143,15 @@ async def running(
         stack.push_async_callback(http.aclose)
         revocations = RevocationList(RevocationFile(settings.revocations_file), clock)
         stack.callback(revocations.close)
-        sts = open_token_service(settings, http, clock, revocations)
+        asked = _introspected(settings, http)
+        sts = open_token_service(settings, http, clock, revocations, asked)
         trusted = [*own_issuer(settings, sts), *_external_issuers(settings, http)]
         store = SqliteStore(settings.audit_file)
         stack.callback(store.close)
         trail = Trail(store, clock)
         apis = ApiClient()
         stack.push_async_callback(apis.aclose)
-        verifier = TokenVerifier(trusted)
+        verifier = AnyIssuer(TokenVerifier(trusted), asked) if asked else TokenVerifier(trusted)
         service = _exchange_service(settings, sts, http, clock)
         service_verifier = _service_verifier(settings, sts, http)
         tools = load_tools(settings)
@@ -224,7 +227,13 @@ def _external_issuers(settings: Settings, http: HttpClient) -> list[TrustedIssue
     return [
         TrustedIssuer(item.issuer, frozenset(item.algorithms), JwksClient(item.jwks_uri, client=http))
         for item in settings.identity.issuers
+        if item.jwks_uri
     ]
+
+
+def _introspected(settings: Settings, http: HttpClient) -> IntrospectedTokens | None:
+    endpoint = registry.introspection(settings)
+    return IntrospectedTokens(endpoint, client=http) if endpoint else None
 
 
 def _exchange_service(
@@ -258,7 +267,7 @@ def _service_verifier(settings: Settings, sts: SecurityTokenService | None, http
 
 def _subjects(
     settings: Settings,
-    verifier: TokenVerifier,
+    verifier: Verifier,
     clock: Clock,
     revocations: RevocationList,
     audiences: tuple[str, ...],

@@ -15,7 +15,7 @@ from remit.credential import UnverifiedToken
 from remit.errors import TokenMissing
 from remit.principal import Assurance, Caller, Principal
 from remit.tokens.possession import check_possession
-from remit.tokens.verifier import Expectation, TokenVerifier, VerifiedToken
+from remit.tokens.verifier import Expectation, VerifiedToken, Verifier
 
 _MAX_LIST = 256
 _MAX_TEXT = 256
@@ -45,7 +45,7 @@ class SubjectIdentifier:
 
     def __init__(
         self,
-        verifier: TokenVerifier,
+        verifier: Verifier,
         expect: Expectation,
         clock: Clock,
         claim_names: Mapping[str, ClaimNames] | None = None,

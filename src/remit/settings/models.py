@@ -29,13 +29,29 @@ class ClaimSettings(Section):
     roles: str = "roles"
 
 
+class IntrospectionSettings(Section):
+    """How an issuer is asked about its tokens (RFC 7662), and how this server proves itself to it."""
+
+    endpoint: Url
+    client_id: Name
+    client_secret: SecretRef
+    auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
+
+
 class IssuerSettings(Section):
-    """An external issuer whose tokens prove a subject."""
+    """An external issuer whose tokens prove a subject: JWTs, or with ``introspection`` any text, about which it is asked."""
 
     issuer: Url
-    jwks_uri: Url
+    jwks_uri: Url | None = None
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("ES256",)
+    introspection: IntrospectionSettings | None = None
     claims: ClaimSettings = ClaimSettings()
+
+    @model_validator(mode="after")
+    def _can_be_verified(self) -> Self:
+        if (self.jwks_uri is None) == (self.introspection is None):
+            raise ValueError("an issuer has exactly one of jwks_uri and introspection")
+        return self
 
 
 class IdentitySettings(Section):
@@ -45,6 +61,12 @@ class IdentitySettings(Section):
     issuers: tuple[IssuerSettings, ...] = ()
     typ: Annotated[tuple[str, ...], Field(min_length=1)] = ("at+jwt",)
     leeway: WholeSeconds = 30
+
+    @model_validator(mode="after")
+    def _shows_tokens_to_one(self) -> Self:
+        if sum(item.introspection is not None for item in self.issuers) > 1:
+            raise ValueError("no more than one issuer may have introspection: each would be shown the other's tokens")
+        return self
 
 
 class AgentSettings(Section):

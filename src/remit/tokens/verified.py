@@ -1,4 +1,4 @@
-"""What a verification wants and what it gives (noun)."""
+"""What a verification wants and what it gives, and whether the two agree (noun)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,19 @@ from remit.credential import Credential
 from remit.errors import ClaimInvalid
 from remit.oauth import TYP_ACCESS_TOKEN
 from remit.principal import Actor, DelegationChain, Parties, Profile
-from remit.tokens.checks import read_audience, read_chain, read_name, read_profile, read_scope, read_seconds
+from remit.tokens.checks import (
+    check_audience,
+    check_expiry,
+    check_profile,
+    check_required,
+    check_started,
+    read_audience,
+    read_chain,
+    read_name,
+    read_profile,
+    read_scope,
+    read_seconds,
+)
 
 #: RFC 9068 §2.2: "The following claims are REQUIRED".
 RFC9068_CLAIMS: Final = frozenset({"iss", "exp", "aud", "sub", "client_id", "iat", "jti"})
@@ -86,6 +98,21 @@ class VerifiedToken:
         for name, value in values.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "parties", _parties(self))
+
+
+def check_expected(
+    verified: VerifiedToken, expect: Expectation, *, now: float, required: frozenset[str] | None = None
+) -> None:
+    """Raise a leaf of ``TokenInvalid`` unless the token is for this place and this time, and of a profile read here.
+
+    ``required``: the claims it must have, else those of ``expect``.
+    """
+    check_required(verified.claims, expect.required if required is None else required)
+    check_audience(verified.audience, expect.audiences)
+    check_expiry(verified.expires_at, now=now, leeway=expect.leeway)
+    check_started("nbf", verified.not_before, now=now, leeway=expect.leeway)
+    check_started("iat", verified.issued_at, now=now, leeway=expect.leeway)
+    check_profile(verified.profile, expect.profiles)
 
 
 def _parties(token: VerifiedToken) -> Parties:

@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from remit.credential import Credential, UnverifiedToken
 from remit.errors import SettingsInvalid
-from remit.tokens.checks import (
-    check_algorithm,
-    check_audience,
-    check_expiry,
-    check_issuer,
-    check_profile,
-    check_required,
-    check_started,
-    check_typ,
-)
+from remit.tokens.checks import check_algorithm, check_issuer, check_typ
 from remit.tokens.jwks import KeySource
 from remit.tokens.keyset import ALGORITHMS
 from remit.tokens.parse import MAX_TOKEN_BYTES, parse
 from remit.tokens.signature import verify_signature
-from remit.tokens.verified import RFC9068_CLAIMS, Expectation, VerifiedToken
+from remit.tokens.verified import RFC9068_CLAIMS, Expectation, VerifiedToken, check_expected
 
-__all__ = ["RFC9068_CLAIMS", "Expectation", "TokenVerifier", "TrustedIssuer", "VerifiedToken"]
+__all__ = ["RFC9068_CLAIMS", "Expectation", "TokenVerifier", "TrustedIssuer", "VerifiedToken", "Verifier"]
 
 #: A verified signature is believed this long without asking for the key again, and no longer than the keys are fresh:
 #: a withdrawn key stops counting no later than it would without this memory.
@@ -48,6 +39,17 @@ class TrustedIssuer:
                 f'issuer "{self.issuer}" has signature algorithms {sorted(self.algorithms)}',
                 hint=f"name those it signs with, of {', '.join(sorted(ALGORITHMS))}",
             )
+
+
+class Verifier(Protocol):
+    """Verifies tokens of some issuers, each in its way."""
+
+    async def verify(self, token: UnverifiedToken, expect: Expectation, *, now: float) -> VerifiedToken:
+        """The token, if it is sound and what is expected. Raises leaves of ``TokenInvalid`` or ``KeysUnavailable``.
+
+        ``now``: seconds since the epoch. ``IssuerUntrusted`` is raised for a token of no issuer of this verifier.
+        """
+        ...
 
 
 class TokenVerifier:
@@ -94,7 +96,7 @@ class TokenVerifier:
         if verified is None:
             verified = await self._verify_unseen(token, expect, now)
         check_typ(verified.header, expect.typ)  # (3)
-        _check_expected(verified, expect, now)  # (8)
+        check_expected(verified, expect, now=now)  # (8)
         return verified
 
     def _recall(self, token: UnverifiedToken, now: float) -> VerifiedToken | None:
@@ -116,15 +118,6 @@ class TokenVerifier:
         verified = VerifiedToken(Credential(token.reveal()), parsed.header, parsed.claims)  # (7)
         self._memory.keep(token.digest, _Kept(now, generation, verified))
         return verified
-
-
-def _check_expected(verified: VerifiedToken, expect: Expectation, now: float) -> None:
-    check_required(verified.claims, expect.required)
-    check_audience(verified.audience, expect.audiences)
-    check_expiry(verified.expires_at, now=now, leeway=expect.leeway)
-    check_started("nbf", verified.not_before, now=now, leeway=expect.leeway)
-    check_started("iat", verified.issued_at, now=now, leeway=expect.leeway)
-    check_profile(verified.profile, expect.profiles)
 
 
 @dataclass(frozen=True, slots=True)
