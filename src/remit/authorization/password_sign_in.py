@@ -62,8 +62,10 @@ class PasswordSignIn:
         return SignIn(person, int(self._clock.now()), _AMR)
 
     async def _tell_failure(self, user: str, attempt: Attempt, address: str) -> None:
-        """At most once a minute for each user, and for all names that nobody has: those are not told, because people
-        type passwords there.
+        """At most once a minute for each name, and what nobody is called is not told: people type passwords there.
+
+        It is recorded all the same, or else how long that takes would tell which names there are. How many names can
+        be tried is for the throttle to bound.
         """
-        if self._record is not None and attempt.first[0 if user else -1]:
+        if self._record is not None and attempt.first:
             await self._record("sign_in_failed", {"kind": "user", "value": user, "address": address})

@@ -43,11 +43,11 @@ class Counter:
 class Attempt:
     """Whether one may be made now: ``wait`` is 0, or the seconds until then.
 
-    ``first``: for each counter, whether it is the first in this minute, so that a trail is not flooded.
+    ``first``: whether it is the first of its first counter in this minute.
     """
 
     wait: int
-    first: tuple[bool, ...] = ()
+    first: bool = False
 
 
 _USER: Final = Limit(free=5, leak=900, longest=900)
@@ -106,7 +106,7 @@ def _begin(connection: sqlite3.Connection, now: int, counters: tuple[Counter, ..
         count = max(0, before - leaked) + 1
         _write(connection, counter.key, count, now + penalty(count, counter.limit), now)
     _bound(connection)
-    return Attempt(0, tuple(updated_at // _MINUTE != now // _MINUTE for _, _, updated_at in rows))
+    return Attempt(0, first=rows[0][2] // _MINUTE != now // _MINUTE)
 
 
 def _take_back(connection: sqlite3.Connection, now: int, counters: tuple[Counter, ...]) -> None:
