@@ -30,8 +30,8 @@ class SignInClient:
     """A client of the authorization code, device code or assertion grant.
 
     ``auth_method`` is how it proves itself at the token endpoint: ``none`` (a public client), ``private_key_jwt`` by a
-    key of ``jwks`` or of the document at ``jwks_uri``, or a secret of SHA-256 ``secret_digest``. ``audience``: the one
-    resource it may have tokens for; ``""``: each that is served here. ``scopes``: all it may ever be given; empty: whatever the person may give.
+    key of ``jwks`` or of the document at ``jwks_uri``, or a secret of SHA-256 ``secret_digest``. ``scopes``: all it may
+    ever be given; empty: whatever the person may give.
     """
 
     client_id: str

@@ -13,6 +13,7 @@ import stat
 import unicodedata
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -114,8 +115,6 @@ class Passwords:
     def __init__(self, file: PasswordFile, hasher: PasswordHasher | None = None) -> None:
         self._file = file
         self._hasher = hasher or PasswordHasher()
-        #: What is checked where there is no such user, so that it takes as long as where there is one.
-        self._nobodys = self._hasher.hash("nobody's")
         self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="remit-passwords")
         self._waiting = 0
 
@@ -135,7 +134,7 @@ class Passwords:
         hash_ = self._file.read().get(user)
         known = hash_ is not None and text is not None
         try:
-            doing = self._threads.submit(self._matches, hash_ if known and hash_ else self._nobodys, text or b"")
+            doing = self._threads.submit(self._matches, hash_ if known else None, text or b"")
         except RuntimeError as error:
             raise GrantUnavailable("the service is stopping") from error
         self._waiting += 1
@@ -155,9 +154,15 @@ class Passwords:
         """Let the checks that were begun come to their end."""
         self._threads.shutdown()
 
-    def _matches(self, hash_: str, password: bytes) -> bool:
+    @cached_property
+    def _nobodys(self) -> str:
+        """What is checked where there is no such user, so that it takes as long as where there is one."""
+        return self._hasher.hash("nobody's")
+
+    def _matches(self, hash_: str | None, password: bytes) -> bool:
+        nobodys = self._nobodys  # made at the first sign-in, whoever's it is
         try:
-            return self._hasher.verify(hash_, password)
+            return self._hasher.verify(hash_ or nobodys, password)
         except (VerificationError, InvalidHashError):
             return False
 
