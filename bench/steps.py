@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -9,20 +11,24 @@ from typing import Final
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from jwt.algorithms import ECAlgorithm
 
-from bench.figures import Rate, Step
+from bench.figures import CHECK_PROOF, VERIFY_NEW, VERIFY_SEEN, Rate, Step
 from bench.server import USER
 from remit.app.development import mint_for
 from remit.app.wiring import App
 from remit.bridge import Parts
 from remit.call import NOBODY, ToolCall
-from remit.credential import UnverifiedToken
+from remit.clock import SystemClock
+from remit.credential import ConfirmedToken, UnverifiedToken
+from remit.doors.possession import Shown, TokenReader
 from remit.downstream.request import CallContext, build_request
 from remit.downstream.result import shape
 from remit.exchange.messages import Target, Wanted
 from remit.permission.panel import Asked
 from remit.principal import ActingParty, Caller
 
+_URL: Final = "https://bench.example/mcp"
 _DOOR: Final = "bench"
 _TOOL: Final = "get_order"
 _ARGUMENTS: Final = {"order_id": "O1001"}
@@ -57,19 +63,48 @@ async def measure_steps(app: App, times: int) -> list[Step]:
     parts = app.bridge._parts  # noqa: SLF001  the steps are timed with the very parts that serve
     watch = Stopwatch()
     seen = UnverifiedToken(mint_for(app, USER).reveal())
+    holder = KeyHolder()
     await app.bridge.call(ToolCall(_DOOR, seen, _TOOL, _ARGUMENTS))  # connections, keys, the runner's own token
     for _ in range(times):
-        await _identify_new(app, parts, watch)
+        await _verify_new(app, parts, watch)
+        with watch.lap(VERIFY_SEEN):
+            await parts.subjects.identify(seen)
+        _check_proof(holder, seen, watch)
         await _one_call(parts, seen, watch)
         with watch.lap("all of it, through the bridge"):
             await app.bridge.call(ToolCall(_DOOR, seen, _TOOL, _ARGUMENTS))
     return watch.steps()
 
 
-async def _identify_new(app: App, parts: Parts, watch: Stopwatch) -> None:
+async def _verify_new(app: App, parts: Parts, watch: Stopwatch) -> None:
     new = UnverifiedToken(mint_for(app, USER).reveal())
-    with watch.lap("identify, a new token"):
-        await _identify(parts, new)
+    with watch.lap(VERIFY_NEW):
+        await parts.subjects.identify(new)
+
+
+class KeyHolder:
+    """A client with a P-256 key, and the door's side of it."""
+
+    def __init__(self) -> None:
+        self._key = generate_private_key(SECP256R1())
+        self._jwk = ECAlgorithm(ECAlgorithm.SHA256).to_jwk(self._key.public_key(), as_dict=True)
+        self._jwk.pop("key_ops", None)
+        self.tokens = TokenReader(SystemClock())
+
+    def shown(self, token: UnverifiedToken) -> Shown:
+        """A request with a fresh proof."""
+        ath = base64.urlsafe_b64encode(token.digest).rstrip(b"=").decode()
+        claims = {"jti": secrets.token_urlsafe(16), "htm": "POST", "htu": _URL, "iat": int(time.time()), "ath": ath}
+        proof = jwt.encode(claims, self._key, "ES256", headers={"typ": "dpop+jwt", "jwk": self._jwk})
+        return Shown("POST", _URL, [f"DPoP {token.reveal()}"], [proof])
+
+
+def _check_proof(holder: KeyHolder, token: UnverifiedToken, watch: Stopwatch) -> None:
+    shown = holder.shown(token)
+    with watch.lap(CHECK_PROOF):
+        confirmed = holder.tokens.read(shown)
+        assert isinstance(confirmed, ConfirmedToken)
+        confirmed.spend()
 
 
 async def _identify(parts: Parts, token: UnverifiedToken) -> tuple[Caller, ActingParty]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from bench.figures import Decided, Lap, Memory, Rate, Ratio, Results, Served, Soak, Step
+from bench.figures import VERIFY_SEEN, Decided, Lap, Memory, Rate, Ratio, Results, Served, Soak, Step
 from bench.load import HANDSHAKE, MODERN, Shot, Volley, WrongAnswer, tool_call
 from bench.report import print_report
 from rich.console import Console
@@ -55,6 +55,12 @@ def test_a_ratio_is_of_rounds_that_met_the_same_moment() -> None:
     bare = [volley(cpu_each=0.0005), volley(cpu_each=0.0015), volley(cpu_each=0.0005)]
     remit = [volley(cpu_each=0.0010), volley(cpu_each=0.0030), volley(cpu_each=0.0010)]
     assert Ratio.of(MODERN, bare, remit).cpu == pytest.approx(2)
+
+
+@pytest.mark.parametrize(("microseconds", "reached"), [(29.0, True), (31.0, False)])
+def test_verifying_a_known_token_has_a_target(microseconds: float, reached: bool) -> None:
+    known = Results(steps=[Step.of(VERIFY_SEEN, [(microseconds / 1e6, 0.0)])])
+    assert {target.name: target.reached for target in known.targets()}[VERIFY_SEEN] is reached
 
 
 @pytest.mark.parametrize(("cpu", "latency", "missed"), [(2.4, 2.9, 0), (2.6, 2.9, 1), (2.6, 3.1, 2)])
