@@ -265,9 +265,9 @@ class TokenUnbound(TokenInvalid):
 
 
 class ProofInvalid(TokenInvalid):
-    """The DPoP proof is not sound, not for this request, or was used before (RFC 9449 §4.3)."""
+    """The DPoP proof is not sound, not for this request, or was used before: ``invalid_dpop_proof`` (RFC 9449 §7.1)."""
 
-    code = "invalid_dpop_proof"
+    code = "proof_invalid"
 
 
 # ── authorization ────────────────────────────────────────────────────────────────────────

@@ -55,7 +55,8 @@ async def test_a_proof_for_another_path_method_or_host_is_refused(tmp_path: Path
         ):
             answer = await gate.http.get("/orders/O1", headers=shown(method, url, token))
             assert answer.status_code == 401
-            assert answer.json()["error"] == "invalid_dpop_proof"
+            assert answer.json()["error"] == "proof_invalid"
+            assert 'DPoP error="invalid_dpop_proof"' in answer.headers["WWW-Authenticate"]
 
 
 async def test_a_bound_token_without_proof_is_refused(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from remit.tokens.dpop import PROOF_ALGORITHMS
 
 #: What may stand in a list of the header: RFC 6749 §3.3, which also keeps quotes and line breaks out.
 _LISTED = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+_BAD_PROOF: Final = "invalid_dpop_proof"  # RFC 9449 §12.2
 
 _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "token_malformed": "the access token cannot be read",
@@ -37,7 +38,7 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "token_revoked": "the access token was revoked",
     "token_inactive": "the access token is not active",
     "token_unbound": "the access token and the proof of possession do not belong together",
-    "invalid_dpop_proof": "the DPoP proof is not accepted",
+    "proof_invalid": "the DPoP proof is not accepted",
     "insufficient_scope": "the access token lacks scopes this needs",
     "insufficient_user_authentication": "the user has to sign in again for this",
 }
@@ -69,7 +70,7 @@ class Challenge:
             "resource_metadata": metadata_url,
         }
         # A bad proof is no fault of a bearer token, and that code is DPoP's own.
-        bearer = _written("Bearer", needs if self.error == ProofInvalid.code else {**told, **needs})
+        bearer = _written("Bearer", needs if self.error == _BAD_PROOF else {**told, **needs})
         if not self.dpop:
             return bearer
         return f"{bearer}, {_written('DPoP', {**told, 'algs': ' '.join(PROOF_ALGORITHMS)})}"  # RFC 9449 §7.1
@@ -92,7 +93,7 @@ def challenge_for(error: AuthenticationError, scopes: tuple[str, ...], *, dpop: 
     if isinstance(error, TokenMissing):
         return Challenge(401, scopes=scopes)
     description = _DESCRIPTIONS.get(error.code, "the access token is not accepted")
-    code = error.code if isinstance(error, ProofInvalid) else "invalid_token"
+    code = _BAD_PROOF if isinstance(error, ProofInvalid) else "invalid_token"
     return Challenge(401, code, description, scopes, dpop=dpop or isinstance(error, ProofInvalid | TokenUnbound))
 
 
