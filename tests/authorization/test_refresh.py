@@ -212,9 +212,7 @@ def test_who_was_logged_out_everywhere_can_sign_in_again_but_their_old_sign_in_c
     world.revocations.add(Order(Kind.SUBJECT, "alice"))
     world.clock.advance(10)
     assert world.signed_in().status_code == 200
-
-    world.sign_in = lambda person=ALICE: before  # type: ignore[method-assign]  # a session that was open before
-    assert error_of(world.redeem(world.code())) == "invalid_grant"
+    assert error_of(world.redeem(world.code(sign_in=before))) == "invalid_grant"
 
 
 def test_a_revoked_transaction_cannot_be_refreshed(world: World) -> None:
@@ -258,10 +256,7 @@ def test_a_client_that_authenticates_itself_may_change_its_key(world: World) -> 
 def test_a_proof_counts_once(world: World) -> None:
     sent = proof(KeyHolder(), world)
     first = world.redeem(world.code(), sent)
-    app = world.app()
-    assert first.status_code == 200
     assert error_of(world.refresh(refresh_token(first), sent)) == "invalid_dpop_proof"
-    assert app.routes
 
 
 @pytest.mark.parametrize(

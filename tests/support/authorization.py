@@ -182,11 +182,17 @@ class World:
         return SignIn(person, int(self.clock.now()), ("pwd",))
 
     async def grant_code(
-        self, client: SignInClient = APP, person: Person = ALICE, scopes: tuple[str, ...] = SCOPES, **changes: Any
+        self,
+        client: SignInClient = APP,
+        person: Person = ALICE,
+        scopes: tuple[str, ...] = SCOPES,
+        sign_in: SignIn | None = None,
+        **changes: Any,
     ) -> str:
-        """A code; ``changes`` to the authorization request."""
+        """A code; ``changes`` to the authorization request. ``sign_in``: not one of this moment."""
         request = AuthorizationRequest(client.client_id, REDIRECT, MCP, scopes, CHALLENGE)
-        return await self.authorizations.grant_code(replace(request, **changes), client, self.sign_in(person), scopes)
+        signed_in = sign_in or self.sign_in(person)
+        return await self.authorizations.grant_code(replace(request, **changes), client, signed_in, scopes)
 
     def code(self, *args: Any, **changes: Any) -> str:
         return self.run(self.grant_code(*args, **changes))
