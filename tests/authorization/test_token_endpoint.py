@@ -222,6 +222,15 @@ def test_what_cannot_be_recorded_is_not_issued(world: World) -> None:
     check_refusal(response, "server_error", 503)
 
 
+def test_a_refresh_token_whose_answer_could_not_leave_counts_still(world: World) -> None:
+    token = world.signed_in().json()["refresh_token"]
+    world.store.refuse = frozenset({"issued"})
+    check_refusal(world.refresh(token), "server_error", 503)
+    world.store.refuse = frozenset()
+    assert world.refresh(token).status_code == 200
+    assert error_of(world.refresh(token)) == "invalid_grant"
+
+
 def test_a_file_that_cannot_be_used_is_no_fault_of_the_client(world: World) -> None:
     code = world.code()
     world.file.close()

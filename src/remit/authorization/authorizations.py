@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -56,10 +56,14 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """What was granted, and the answer that says so (RFC 6749 §5.1), which has the tokens in it."""
+    """What was granted, and the answer that says so (RFC 6749 §5.1), which has the tokens in it.
+
+    ``undo``: what to do where the answer cannot leave, so that the client can ask again.
+    """
 
     grant: Grant
     document: Mapping[str, Any] = field(repr=False)
+    undo: Callable[[], Awaitable[object]] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ class Authorizations:
         *,
         assurance: Assurance | None = None,
     ) -> Authorization:
-        """An authorization that is not in force yet."""
+        """An authorization that is not in force yet, of no scope that the client may not have."""
         now = int(self.clock.now())
         return Authorization(
             id=random_id(),
@@ -155,7 +159,7 @@ class Authorizations:
             client_name=client.name,
             assurance=assurance or client.assurance,
             audience=audience,
-            scopes=scopes,
+            scopes=tuple(each for each in scopes if not client.scopes or each in client.scopes),
             granted_at=now,
             expires_at=now + self._lifetimes.absolute,
             txn=random_id(),

@@ -19,7 +19,7 @@ from remit.clock import Clock
 from remit.database import Database, Schema, transaction
 from remit.errors import StateInvalid
 
-#: What an authorization is the root of goes with it. ``until`` and ``expires_at``: seconds since the epoch.
+#: An authorization takes its refresh token along. ``until`` and ``expires_at``: seconds since the epoch.
 _SCHEMA: Final = Schema(
     1,
     (
@@ -42,6 +42,8 @@ _SCHEMA: Final = Schema(
              expires_at INTEGER NOT NULL
            ) STRICT""",
         "CREATE INDEX codes_by_time ON codes (expires_at)",
+        "CREATE INDEX codes_by_authorization ON codes (authorization_id)",
+        "CREATE INDEX codes_unused ON codes (expires_at) WHERE used = 0",
         """CREATE TABLE refresh_tokens (
              family BLOB PRIMARY KEY,
              authorization_id TEXT NOT NULL UNIQUE REFERENCES authorizations (id) ON DELETE CASCADE,

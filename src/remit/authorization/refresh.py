@@ -11,7 +11,8 @@ from __future__ import annotations
 import hmac
 import re
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from remit.authorization.authorization import Authorization
@@ -23,6 +24,7 @@ from remit.sts.form import Form, single
 from remit.sts.parameters import read_scopes, read_targets
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{65}")
+_REPLACE: Final = "UPDATE refresh_tokens SET digest = ?, thumbprint = ? WHERE family = ? AND digest = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,16 @@ class Refreshing:
         if held is None:
             raise UnknownGrant("the refresh token is not known here or has expired")
         if not held.is_present(token, client):
-            await self.reused(held, client)
+            await self._reused(held, client)
         thumbprints = _check_key(held, client, thumbprint)
         if not read_targets(form) <= {held.authorization.audience}:
             raise InvalidTarget("the refresh token is for another resource")
         prepared = self._authorizations.prepare(held.authorization, _scopes(held, client, form), thumbprint)
         successor = RefreshToken.fresh(token.text)
         if not await self._rotate(held, successor, thumbprints):
-            await self.reused(held, client)
-        return self._authorizations.signed(prepared, successor)
+            await self._reused(held, client)
+        issued = self._authorizations.signed(prepared, successor)
+        return replace(issued, undo=partial(self._undo, held, successor))
 
     async def find(self, token: RefreshToken) -> Held | None:
         """The family of a token, where there is one and it counts."""
@@ -83,16 +86,20 @@ class Refreshing:
         authorization = held.authorization
 
         def write(connection: sqlite3.Connection, now: int) -> bool:
-            update = "UPDATE refresh_tokens SET digest = ?, thumbprint = ? WHERE family = ? AND digest = ?"
             row = (successor.digest, thumbprint, successor.family, held.digest)
-            if connection.execute(update, row).rowcount != 1:
+            if connection.execute(_REPLACE, row).rowcount != 1:
                 return False
             until = self._authorizations.until(authorization, successor, now)
             return extend_authorization(connection, authorization.id, until)
 
         return await self._file.run(write)
 
-    async def reused(self, held: Held, client: SignInClient) -> None:
+    async def _undo(self, held: Held, successor: RefreshToken) -> None:
+        """Let the token count again whose successor nobody has seen."""
+        row = (held.digest, held.thumbprint, successor.family, successor.digest)
+        await self._file.run(lambda connection, _: connection.execute(_REPLACE, row).rowcount)
+
+    async def _reused(self, held: Held, client: SignInClient) -> None:
         """Raises ``InvalidGrant``, once nothing of the authorization counts any more."""
         authorization, ending = held.authorization, self._authorizations.ending
         gone = await self._file.run(lambda connection, _: delete_authorization(connection, authorization.id))

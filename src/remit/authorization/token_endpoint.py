@@ -97,7 +97,12 @@ class SignInGrants:
                 await record.refused(error)
             raise
         record.granted(issued.grant)
-        await record.issued()
+        try:
+            await record.issued()
+        except AuditError:
+            if issued.undo is not None:
+                await issued.undo()
+            raise
         return issued
 
     async def _grant(self, client: SignInClient, form: Form, proof: Proof | None) -> Issued:
