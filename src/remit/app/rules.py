@@ -37,6 +37,10 @@ class Rules:
         """A development user. Raises ``SettingsInvalid`` for one that is not there."""
         return registry.development_user(self._settings, name)
 
+    def users(self) -> dict[str, DevelopmentUser]:
+        """All of them, by id, as the settings file has them now."""
+        return registry.users(self._settings)
+
     async def watch(self, stop: asyncio.Event) -> None:
         """Reload whenever the file's text changes, until ``stop`` is set."""
         file = self._settings.file

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from remit.app.development import subject_token_source
 from remit.app.gateway import Gateway
 from remit.app.login import OfferedSignIn, is_answered, login_client, login_store
+from remit.app.sign_in import SignInDoor
 from remit.app.wiring import App, running
 from remit.audit.issuance import Issuance
 from remit.clock import SystemClock
@@ -115,18 +116,20 @@ def http_app(app: App) -> Starlette:
         state_keys=state_keys(app),
     )
 
-    gateway = Gateway(app)
+    gateway, sign_in = Gateway(app), SignInDoor(app)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with door.running(), gateway:
+        async with door.running(), gateway, sign_in:
             yield
 
     app.on_tools_changed(door.notify_tools_changed)
     app.on_stopping(door.end_streams)
     issuance = partial(Issuance, app.store, app.clock)
-    token_service = sts_routes(app.sts, app.clock, app.revocations, app.trail.control, issuance) if app.sts else []
-    served = Starlette(routes=[*door.routes, *token_service, *_health(app), *gateway.routes], lifespan=lifespan)
+    told = (app.revocations, app.trail.control, issuance)
+    token_service = sts_routes(app.sts, app.clock, *told, sign_in=sign_in.service) if app.sts else []
+    routes = [*door.routes, *token_service, *sign_in.routes, *_health(app), *gateway.routes]
+    served = Starlette(routes=routes, lifespan=lifespan)
     # A redirect would lead to whatever Host says, and without TLS where a proxy ends it: with the token or secret.
     served.router.redirect_slashes = False
     if gateway.door is not None:

@@ -1,0 +1,189 @@
+"""Path: the settings of the embedded authorization server → its parts, its endpoints, and what its pages tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from functools import partial
+from types import TracebackType
+from typing import Final, Self
+
+from starlette.routing import BaseRoute
+
+from remit.app import registry
+from remit.app.wiring import App
+from remit.audit.issuance import Issuance
+from remit.authorization.authorizations import Authorizations, Lifetimes
+from remit.authorization.authorize import Terms
+from remit.authorization.client_authentication import SignInClients
+from remit.authorization.consent import Ability
+from remit.authorization.devices import Devices
+from remit.authorization.directory import Directory
+from remit.authorization.endpoints import Offered, SignInEndpoints
+from remit.authorization.file import AuthorizationsFile
+from remit.authorization.page_routes import PageParts, page_routes
+from remit.authorization.passwords import PasswordFile, Passwords
+from remit.authorization.person import Person
+from remit.authorization.revoking import Ending
+from remit.authorization.token_endpoint import SignInGrants
+from remit.catalog.tool import Tool
+from remit.principal import Principal
+from remit.sts.endpoints import TOKEN_PATH
+from remit.sts.grant import SecurityTokenService
+from remit.sts.issued import IssuedTokens
+from remit.sts.returning import Returning
+from remit.tokens.dpop import DpopProofs
+
+#: The door by which policy is asked what somebody would give away.
+_DOOR: Final = "sign-in"
+
+
+class SignInDoor:
+    """The embedded authorization server of ``app``. To be entered before it serves.
+
+    Without ``sign_in.enabled`` there are no ``routes``, and ``service`` is ``None``.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.routes: list[BaseRoute] = []
+        self.service: SignInEndpoints | None = None
+        self._passwords: Passwords | None = None
+        self._file: AuthorizationsFile | None = None
+        if app.sts is None or not app.settings.sign_in.enabled:
+            return
+        self._file = AuthorizationsFile(app.settings.authorizations_file, app.clock)
+        self._passwords = Passwords(PasswordFile(app.settings.passwords_file))
+        parts = _Parts(app, app.sts, self._file, self._passwords)
+        self.service = parts.service()
+        self.routes = [*self.service.routes(), *page_routes(parts.pages())]
+
+    async def __aenter__(self) -> Self:
+        """Nothing has to be started."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish what was begun."""
+        if self._passwords is not None:
+            self._passwords.close()
+        if self._file is not None:
+            self._file.close()
+
+
+class _Parts:
+    """What the authorization server is made of."""
+
+    def __init__(self, app: App, sts: SecurityTokenService, file: AuthorizationsFile, passwords: Passwords) -> None:
+        settings = app.settings.sign_in
+        self._app, self._sts, self._file, self._passwords = app, sts, file, passwords
+        self._people = _SettingsPeople(app)
+        self._lifetimes = Lifetimes(settings.access_lifetime, settings.idle_lifetime, settings.lifetime)
+        ending = Ending(app.revocations, app.trail.control, app.clock, settings.access_lifetime)
+        self._authorizations = Authorizations(sts, file, self._people, app.clock, self._lifetimes, ending)
+        self._directory = Directory(registry.sign_in_clients(app.settings), file, app.clock)
+
+    def service(self) -> SignInEndpoints:
+        """What clients ask."""
+        app, sts = self._app, self._sts
+        audiences = frozenset({sts.issuer, sts.issuer.rstrip("/") + TOKEN_PATH})
+        clients = SignInClients(self._directory, audiences, self._file, app.clock)
+        grants = SignInGrants(
+            clients, self._authorizations, DpopProofs(), open_record=partial(Issuance, app.store, app.clock)
+        )
+        issued = IssuedTokens(sts.issuer, sts.keys, app.clock)
+        returning = Returning(issued, app.revocations, app.trail.control)
+        return SignInEndpoints(clients, self._authorizations, grants, returning, self._offered())
+
+    def pages(self) -> PageParts:
+        """What people see."""
+        app, settings = self._app, self._app.settings.sign_in
+        return PageParts(
+            issuer=self._sts.issuer,
+            key=app.secret.key("sign-in pages"),
+            clock=app.clock,
+            file=self._file,
+            people=self._people,
+            directory=self._directory,
+            authorizations=self._authorizations,
+            devices=Devices(self._authorizations),
+            passwords=self._passwords,
+            audiences=_audiences(app),
+            terms=Terms(CatalogAbilities(app), settings.scopes, settings.default_scopes, self._lifetimes.absolute),
+            session_lifetime=settings.session_lifetime,
+            record=app.trail.control,
+        )
+
+    def _offered(self) -> Offered:
+        settings = self._app.settings
+        scopes = {scope for user in settings.sts.users.values() for scope in user.scopes}
+        return Offered(
+            _audiences(self._app),
+            tuple(sorted(scopes)),
+            registration=settings.sign_in.registration.enabled,
+            client_documents=settings.sign_in.client_documents.enabled,
+        )
+
+
+def _audiences(app: App) -> tuple[str, ...]:
+    """What tokens can be had for, the MCP door first."""
+    settings = app.settings
+    gateway = settings.gateway_audiences if settings.gateway.routes else ()
+    return tuple(dict.fromkeys((settings.mcp_resource, *settings.mcp_audiences, *gateway)))
+
+
+class _SettingsPeople:
+    """The people of the settings, as they are now."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def find(self, sub: str) -> Person | None:
+        """See ``remit.authorization.person.People``."""
+        user = self._app.rules.users().get(sub)
+        return Person(sub, "", user.name, user.groups, user.roles, user.scopes) if user else None
+
+
+# ── what the consent page tells ──────────────────────────────────────────────────────────
+
+
+class CatalogAbilities:
+    """Which tools a client could use for a person, by the policy in force."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, person: Person, client_id: str, scopes: tuple[str, ...]) -> Sequence[Ability]:
+        """Each tool that policy shows and whose scopes are all among ``scopes``, under what opens it.
+
+        A tool that changes something stands under the scopes that no tool needs that only reads, where it has any: those
+        are what it takes to change something.
+        """
+        tools = await self._app.bridge.tools_for(_DOOR, _principal(self._app, person, client_id, scopes))
+        usable = [tool for tool in tools if set(tool.auth.scopes) <= set(scopes)]
+        for_reading = {scope for tool in usable if tool.annotations.read_only for scope in tool.auth.scopes}
+        return [ability for tool in usable for ability in _abilities(tool, for_reading)]
+
+
+def _abilities(tool: Tool, for_reading: Set[str]) -> list[Ability]:
+    scopes, writes = tool.auth.scopes or ("",), not tool.annotations.read_only
+    if writes:
+        scopes = tuple(scope for scope in scopes if scope not in for_reading) or scopes
+    return [Ability(scope, tool.title or tool.name, writes) for scope in scopes]
+
+
+def _principal(app: App, person: Person, client_id: str, scopes: tuple[str, ...]) -> Principal:
+    """Who they will be once they have their token."""
+    issuer = app.settings.issuer
+    return Principal(
+        person.sub,
+        person.issuer or issuer,
+        client_id,
+        token_issuer=issuer,
+        audience=app.settings.mcp_audiences,
+        scopes=scopes,
+        groups=person.groups,
+        roles=person.roles,
+        name=person.name,
+        auth_time=int(app.clock.now()),
+        expires_at=int(app.clock.now()) + app.settings.sign_in.access_lifetime,
+    )
