@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from remit import oauth
-from remit.authorization.client import LOGIN_CLIENT
+from remit.authorization.client import LOGIN_CLIENT, SignInClient, Source
 from remit.errors import SettingsInvalid
 from remit.exchange.client_auth import ClientAuthentication, ClientSecretBasic, ClientSecretPost, PrivateKeyJwt
 from remit.exchange.declared import Declared
@@ -23,6 +23,11 @@ from remit.sts.users import DevelopmentUser
 from remit.tokens.introspection import IntrospectionEndpoint
 from remit.tokens.jwks import StaticKeys
 
+_SIGN_IN_GRANTS: Final = {
+    "authorization_code": oauth.GRANT_AUTHORIZATION_CODE,
+    "device_code": oauth.GRANT_DEVICE_CODE,
+    "jwt_bearer": oauth.GRANT_JWT_BEARER,
+}
 _GRANTS: Final = {
     "client_credentials": oauth.GRANT_CLIENT_CREDENTIALS,
     "token_exchange": oauth.GRANT_TOKEN_EXCHANGE,
@@ -32,6 +37,32 @@ _GRANTS: Final = {
 def clients(settings: Settings) -> dict[str, Client]:
     """The registered clients of the embedded token service, by id."""
     return {client_id: client(client_id, settings) for client_id in settings.sts.clients}
+
+
+def sign_in_clients(settings: Settings) -> dict[str, SignInClient]:
+    """The clients that people sign in through, as the operator registered them, by id."""
+    return {client_id: _sign_in_client(client_id, settings) for client_id in settings.sign_in.clients}
+
+
+def _sign_in_client(client_id: str, settings: Settings) -> SignInClient:
+    registered, where = settings.sign_in.clients[client_id], f"sign_in.clients.{client_id}"
+    if client_id in settings.sts.clients or client_id == LOGIN_CLIENT:
+        raise SettingsInvalid(f'"{client_id}" is a client already', where=where, hint="give it another id")
+    grants = {oauth.GRANT_REFRESH_TOKEN, *(_SIGN_IN_GRANTS[name] for name in registered.grants)}
+    client = SignInClient(
+        client_id,
+        registered.name or client_id,
+        Source.SETTINGS,
+        redirect_uris=registered.redirect_uris,
+        grants=frozenset(grants),
+        scopes=registered.scopes,
+    )
+    if registered.jwks_file is not None:
+        return replace(client, auth_method=oauth.PRIVATE_KEY_JWT, jwks=_jwks(registered.jwks_file, where))
+    if registered.secret is None:
+        return client
+    digest = read_secret(registered.secret, f"{where}.secret").digest
+    return replace(client, auth_method=oauth.CLIENT_SECRET_BASIC, secret_digest=digest)
 
 
 def users(settings: Settings) -> dict[str, DevelopmentUser]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
@@ -164,7 +165,7 @@ class CatalogAbilities:
         return [ability for tool in usable for ability in _abilities(tool, for_reading)]
 
 
-def _abilities(tool: Tool, for_reading: Set[str]) -> list[Ability]:
+def _abilities(tool: Tool, for_reading: AbstractSet[str]) -> list[Ability]:
     scopes, writes = tool.auth.scopes or ("",), not tool.annotations.read_only
     if writes:
         scopes = tuple(scope for scope in scopes if scope not in for_reading) or scopes
