@@ -177,6 +177,15 @@ async def test_an_unacceptable_token_is_invalid_token(name: str) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_token_that_is_bound_to_a_key_is_no_bearer_token() -> None:
+    async with client() as http:
+        for cnf in ({"jkt": "thumbprint"}, {"x5t#S256": "AA"}, None):
+            response = await http.get("/", headers=bearer(cnf=cnf))
+            assert response.status_code == 401
+            assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
+
+
+@pytest.mark.anyio
 async def test_two_authorization_headers_are_refused_even_if_both_are_good() -> None:
     header = ("Authorization", f"Bearer {minted()}")
     async with client() as api:

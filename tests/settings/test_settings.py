@@ -31,6 +31,13 @@ def loaded(text: str, folder: Path) -> Settings:
     return load_settings(written(text, folder))
 
 
+#: An issuer that is asked about its tokens.
+ASKED = (
+    "issuer: https://a.example, "
+    "introspection: {endpoint: https://a.example/introspect, client_id: remit, client_secret: {env: X}}"
+)
+
+
 def refused(text: str, folder: Path) -> tuple[SettingsInvalid, ...]:
     with pytest.raises(SettingsInvalid) as caught:
         loaded(text, folder)
@@ -187,6 +194,10 @@ def test_an_unknown_key_is_pointed_at_with_what_may_have_been_meant(
             "2:83",
         ),
         ("identity: {typ: []}\n", "1:12"),
+        ("identity:\n  issuers:\n    - issuer: https://a.example\n", "3:7"),
+        (f"identity:\n  issuers:\n    - {{jwks_uri: https://a.example, {ASKED}}}\n", "3:7"),
+        (f"identity:\n  issuers:\n    - {{{ASKED}}}\n    - {{{ASKED}}}\n", "1:1"),
+        (f"identity:\n  issuers:\n    - {{{ASKED.replace('{env: X}', 'secret')}}}\n", "3:109"),
     ],
 )
 def test_a_value_that_cannot_be_is_pointed_at(tmp_path: Path, text: str, where: str) -> None:

@@ -225,6 +225,16 @@ def test_an_actor_token_of_another_client_is_refused() -> None:
     assert isinstance(refusal(world, actor_token=actor, actor_token_type=AT), InvalidRequest)
 
 
+def test_a_client_that_has_seen_the_proof_exchanges_a_bound_token_for_one_of_the_apis() -> None:
+    world = World()
+    taker = world.change(AGENT, takes_bound=True)
+    claims = exchanged(world, taker, world.forge(cnf={"jkt": "x"}))
+    assert (claims["aud"], claims["sub"], claims["exp"] - claims["iat"]) == ("orders", "alice", 300)
+    assert "cnf" not in claims
+    actor = world.forge(sub=AGENT.client_id, aud=ISSUER, cnf={"jkt": "x"})
+    assert type(refusal(world, taker, actor_token=actor, actor_token_type=AT)) is InvalidRequest
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -307,6 +307,22 @@ def test_a_required_claim_that_is_null_is_missing() -> None:
         verify(IDP.mint(groups=None), expect=expect)
 
 
+def test_a_kid_that_two_issuers_share_does_not_mix_them_up() -> None:
+    one, two = es256_key("one"), es256_key("two")
+    keys = {
+        "https://one.example": SigningKey("shared", one.alg, one.private, one.algorithm),
+        "https://two.example": SigningKey("shared", two.alg, two.private, two.algorithm),
+    }
+    both = TokenVerifier(
+        TrustedIssuer(name, frozenset({"ES256"}), StaticKeys({"keys": [key.jwk()]})) for name, key in keys.items()
+    )
+    for name, key in keys.items():
+        assert verify(FakeIssuer(name).mint(key=key), by=both).issuer == name
+        other = next(each for each in keys if each != name)
+        with pytest.raises(errors.SignatureInvalid):
+            verify(FakeIssuer(other).mint(key=key), by=both)
+
+
 def test_a_token_of_the_wrong_type_or_issuer_or_algorithm_asks_for_no_key() -> None:
     by, keys = counted()
     for text in (IDP.mint(header={"typ": "JWT"}), IDP.mint(iss="https://rogue.example"), IDP.mint(key=RS256)):
