@@ -72,6 +72,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
         "exchange",
         "downstream",
         "login",
+        "authorization/documents.py",
+        "authorization/provider.py",
         "policy/opa.py",
         "demo",
     ),

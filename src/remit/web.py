@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Iterator
+import re
+import socket as sockets
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
@@ -24,6 +27,9 @@ from yarl import URL
 
 #: What ``http_client`` makes, for those that only hand it on.
 HttpClient: TypeAlias = httpx.AsyncClient
+
+_MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=\"?(\d{1,9})", re.IGNORECASE)
+_NOT_CACHED: Final = re.compile(r"(?:^|[\s,])no-(?:store|cache)\b", re.IGNORECASE)
 
 #: What a client says it is.
 USER_AGENT: Final = "remit"
@@ -43,16 +49,26 @@ class AnswerTooLarge(Exception):
 
 
 def http_client(
-    *, connect: float = 5.0, total: float = 10.0, connections: int = 100, socket: Path | None = None
+    *,
+    connect: float = 5.0,
+    total: float = 10.0,
+    connections: int = 100,
+    socket: Path | None = None,
+    admits: Callable[[str], bool] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
     """A client for credentials: redirects off, environment ignored, TLS verified, times in seconds.
 
-    With a unix ``socket`` everything goes there, whatever host a URL names.
+    With a unix ``socket`` everything goes there, whatever host a URL names. ``admits`` says of an IP address whether
+    it may be connected to: for URLs that others choose. ``tls``: whom to trust, instead of the public authorities.
     """
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30)
-    uds = str(socket) if socket else None
+    transport = _Transport(
+        verify=tls or True, trust_env=False, limits=limits, http2=False, uds=str(socket) if socket else None
+    )
+    transport.admits = admits
     return _Client(
-        transport=_Transport(verify=True, trust_env=False, limits=limits, http2=False, uds=uds),
+        transport=transport,
         timeout=httpx.Timeout(total, connect=connect),
         follow_redirects=False,
         trust_env=False,
@@ -189,12 +205,15 @@ _AUTO_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent
 
 
 class _Transport(AiohttpTransport):
-    """The aiohttp transport with four things put right for credentials.
+    """The aiohttp transport with some things put right for credentials.
 
     The URL leaves byte for byte (the parent has it normalised, which decodes ``%3B`` and ``%2C``), and so do the
     headers, with none added; the session keeps no cookies either; and each fault becomes the httpx error that tells whether anything can have been sent:
-    ``ConnectError`` and ``ConnectTimeout`` before, every other one after.
+    ``ConnectError`` and ``ConnectTimeout`` before, every other one after. ``admits`` is asked where a socket is made, of
+    the address that this socket then connects to: whatever a name means, now or a moment later, nothing gets around it.
     """
+
+    admits: Callable[[str], bool] | None = None
 
     def get_client(self) -> aiohttp.ClientSession:
         """Make the session, inside the running loop."""
@@ -203,7 +222,10 @@ class _Transport(AiohttpTransport):
         if self.uds:
             connector = aiohttp.UnixConnector(self.uds, limit=limit, keepalive_timeout=keepalive)
         else:
-            connector = aiohttp.TCPConnector(ssl=self.ssl_context, limit=limit, keepalive_timeout=keepalive)
+            factory = _socket_factory(self.admits) if self.admits else None
+            connector = aiohttp.TCPConnector(
+                ssl=self.ssl_context, limit=limit, keepalive_timeout=keepalive, socket_factory=factory
+            )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -227,6 +249,16 @@ class _Transport(AiohttpTransport):
                 ),
             )
         return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer), request=request)
+
+
+def _socket_factory(admits: Callable[[str], bool]) -> Callable[[Any], sockets.socket]:
+    def make(found: Any) -> sockets.socket:
+        family, kind, protocol, _, address = found
+        if not admits(address[0]):
+            raise OSError("the address is not one that may be connected to")
+        return sockets.socket(family, kind, protocol)
+
+    return make
 
 
 class _Body(httpx.AsyncByteStream):
@@ -258,6 +290,14 @@ def _httpx_errors() -> Iterator[None]:
     except (aiohttp.ClientError, OSError) as error:
         # ``from None`` and no ``str``, because aiohttp's errors show the request: its query and its headers.
         raise httpx.ReadError(f"the answer broke off or is not HTTP: {type(error).__name__}") from None
+
+
+def fresh_seconds(cache_control: str, *, least: float, most: float, unsaid: float) -> float:
+    """How long an answer may be kept (RFC 9111 §5.2.2), within bounds; ``unsaid``: where it does not say."""
+    if _NOT_CACHED.search(cache_control):
+        return least
+    stated = _MAX_AGE.search(cache_control)
+    return min(max(float(stated[1]), least), most) if stated else unsaid
 
 
 def is_loopback(url: str) -> bool:

@@ -60,7 +60,7 @@ def password_counters(user: str, address: str) -> tuple[Counter, ...]:
     """For a sign-in as ``user``, whether there is such a user or not."""
     return (
         Counter(f"user:{_short(user)}", _USER, resets=True),
-        Counter(f"address:{_network(address)}", _ADDRESS),
+        Counter(f"address:{network(address)}", _ADDRESS),
         Counter("all", _ALL),
     )
 
@@ -70,7 +70,7 @@ def user_code_counters(sub: str, issuer: str, address: str) -> tuple[Counter, ..
     return (
         # No reset: who has a device of their own could have one whenever they like.
         Counter(f"codes:{_short(f'{issuer} {sub}')}", _CODES),
-        Counter(f"codes:{_network(address)}", _ADDRESS),
+        Counter(f"codes:{network(address)}", _ADDRESS),
         Counter("codes", _ALL),
     )
 
@@ -142,7 +142,7 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
     """An IPv4 address, or the /64 of an IPv6 address, in which one person has all there are."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])

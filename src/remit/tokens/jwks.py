@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -13,7 +12,7 @@ import jwt
 from remit.errors import KeysUnavailable, SettingsInvalid, SignatureInvalid
 from remit.tokens import strict_json
 from remit.tokens.keyset import KeySet
-from remit.web import AnswerTooLarge, is_secure, send_bounded
+from remit.web import AnswerTooLarge, fresh_seconds, is_secure, send_bounded
 
 _MAX_AGE: Final = 600.0  # seconds a fetched set is fresh, whatever Cache-Control allows
 _EARLY: Final = 0.8  # after this part of that time it is fetched again, without anybody waiting
@@ -22,9 +21,6 @@ _RETRY: Final = 5.0  # the same while there are no keys at all
 _STALE: Final = 3600.0  # seconds an outdated set is still used while none can be fetched
 _FETCH_SECONDS: Final = 5.0
 _FETCH_BYTES: Final = 256 * 1024
-
-_MAX_AGE_DIRECTIVE: Final = re.compile(r"(?:^|[\s,])max-age=\"?(\d{1,9})", re.IGNORECASE)
-_NOT_CACHED: Final = re.compile(r"(?:^|[\s,])no-(?:store|cache)\b", re.IGNORECASE)
 
 
 class KeySource(Protocol):
@@ -210,7 +206,9 @@ class JwksClient:
             self._generation += 1
         self._trouble = ""
         self._fetched_at = now
-        self._fresh_for = _fresh_seconds(answer.headers.get("cache-control", ""))
+        self._fresh_for = fresh_seconds(
+            answer.headers.get("cache-control", ""), least=_COOL_DOWN, most=_MAX_AGE, unsaid=_MAX_AGE
+        )
 
     def _unavailable(self) -> KeysUnavailable:
         return KeysUnavailable(
@@ -218,14 +216,6 @@ class JwksClient:
             detail=f"{self._uri}: {self._trouble}",
             hint="check that the issuer's jwks_uri answers with its public keys",
         )
-
-
-def _fresh_seconds(cache_control: str) -> float:
-    """RFC 9111 §5.2.2, kept between the cool-down and ten minutes."""
-    if _NOT_CACHED.search(cache_control):
-        return _COOL_DOWN
-    stated = _MAX_AGE_DIRECTIVE.search(cache_control)
-    return min(max(float(stated[1]), _COOL_DOWN), _MAX_AGE) if stated else _MAX_AGE
 
 
 def _found(key: jwt.PyJWK | None) -> jwt.PyJWK:
