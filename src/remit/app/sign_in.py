@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from remit.app import registry
 from remit.app.wiring import App
@@ -19,11 +19,13 @@ from remit.authorization.client_authentication import SignInClients
 from remit.authorization.consent import Ability
 from remit.authorization.devices import Devices
 from remit.authorization.directory import Directory
+from remit.authorization.documents import ClientDocuments, client_for_strangers
 from remit.authorization.endpoints import Offered, SignInEndpoints
 from remit.authorization.file import AuthorizationsFile
 from remit.authorization.page_routes import PageParts, page_routes
 from remit.authorization.passwords import PasswordFile, Passwords
 from remit.authorization.person import Person
+from remit.authorization.registration import Registration, registration_route
 from remit.authorization.revoking import Ending
 from remit.authorization.token_endpoint import SignInGrants
 from remit.catalog.tool import Tool
@@ -47,15 +49,12 @@ class SignInDoor:
     def __init__(self, app: App) -> None:
         self.routes: list[BaseRoute] = []
         self.service: SignInEndpoints | None = None
-        self._passwords: Passwords | None = None
-        self._file: AuthorizationsFile | None = None
-        if app.sts is None or not app.settings.sign_in.enabled:
-            return
-        self._file = AuthorizationsFile(app.settings.authorizations_file, app.clock)
-        self._passwords = Passwords(PasswordFile(app.settings.passwords_file))
-        parts = _Parts(app, app.sts, self._file, self._passwords)
-        self.service = parts.service()
-        self.routes = [*self.service.routes(), *page_routes(parts.pages())]
+        self._parts: _Parts | None = None
+        if app.sts is not None and app.settings.sign_in.enabled:
+            self._parts = _Parts(app, app.sts)
+            self.service = self._parts.service()
+            registration = self._parts.registration()
+            self.routes = [*self.service.routes(), *page_routes(self._parts.pages()), *registration]
 
     async def __aenter__(self) -> Self:
         """Nothing has to be started."""
@@ -65,23 +64,45 @@ class SignInDoor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Finish what was begun."""
-        if self._passwords is not None:
-            self._passwords.close()
-        if self._file is not None:
-            self._file.close()
+        if self._parts is not None:
+            await self._parts.aclose()
 
 
 class _Parts:
     """What the authorization server is made of."""
 
-    def __init__(self, app: App, sts: SecurityTokenService, file: AuthorizationsFile, passwords: Passwords) -> None:
+    def __init__(self, app: App, sts: SecurityTokenService) -> None:
         settings = app.settings.sign_in
-        self._app, self._sts, self._file, self._passwords = app, sts, file, passwords
+        self._app, self._sts = app, sts
+        self._file = file = AuthorizationsFile(app.settings.authorizations_file, app.clock)
+        self._passwords = Passwords(PasswordFile(app.settings.passwords_file))
+        self._strangers = client_for_strangers(local=settings.client_documents.allow_private)
         self._people = _SettingsPeople(app)
         self._lifetimes = Lifetimes(settings.access_lifetime, settings.idle_lifetime, settings.lifetime)
         ending = Ending(app.revocations, app.trail.control, app.clock, settings.access_lifetime)
         self._authorizations = Authorizations(sts, file, self._people, app.clock, self._lifetimes, ending)
-        self._directory = Directory(registry.sign_in_clients(app.settings), file, app.clock)
+        documents = ClientDocuments(self._strangers, app.clock, settings.client_documents.hosts)
+        self._directory = Directory(
+            registry.sign_in_clients(app.settings),
+            file,
+            documents if settings.client_documents.enabled else None,
+            registration=settings.registration.enabled,
+        )
+
+    async def aclose(self) -> None:
+        """Finish what was begun."""
+        self._passwords.close()
+        await self._strangers.aclose()
+        self._file.close()
+
+    def registration(self) -> list[Route]:
+        """Where clients register themselves, if they may."""
+        settings = self._app.settings.sign_in.registration
+        if not settings.enabled:
+            return []
+        record = self._app.trail.control
+        registration = Registration(self._file, self._app.clock, limit=settings.limit, record=record)
+        return [registration_route(self._sts.issuer, registration)]
 
     def service(self) -> SignInEndpoints:
         """What clients ask."""
