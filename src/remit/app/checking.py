@@ -11,6 +11,7 @@ from typing import Final
 
 from remit.app import gateway, registry
 from remit.app.policy import for_one, start_engine
+from remit.authorization.passwords import PasswordFile
 from remit.catalog.loader import load_catalog
 from remit.clock import SystemClock
 from remit.errors import DefinitionInvalid, SetupError
@@ -104,6 +105,20 @@ def _keys(settings: Settings) -> _Found:
     return _trying(check) if settings.sts.enabled else ("", [])
 
 
+def _sign_in(settings: Settings) -> _Found:
+    """The clients that people sign in through, and the passwords."""
+    if not settings.sign_in.enabled:
+        return "", []
+
+    def passwords() -> str:
+        able = PasswordFile(settings.passwords_file).read().keys() & settings.sts.users.keys()
+        return f"{len(able)} can sign in with a password" if settings.sign_in.upstream is None else "sign-in ok"
+
+    _, found = _trying(lambda: registry.sign_in_clients(settings))
+    fact, unreadable = _trying(passwords)
+    return "" if found else fact, found + unreadable
+
+
 def _trying(check: Callable[[], object]) -> _Found:
     """What ``check`` says, where it is text, or what is wrong."""
     try:
@@ -118,6 +133,7 @@ _PARTS: Final[Mapping[Callable[[Settings], _Found], frozenset[str]]] = {
     _tools: frozenset({"tools", "variables"}),
     _policy: frozenset({"policy"}),
     _clients: frozenset(),
+    _sign_in: frozenset(),
     _gateway: frozenset(),
     _keys: frozenset(),
 }
