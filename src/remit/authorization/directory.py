@@ -63,6 +63,6 @@ class Directory:
 
     async def _registered(self, client_id: str) -> SignInClient | None:
         try:
-            return await self._file.run(lambda connection, now: find_client(connection, client_id, now))
+            return await self._file.run(lambda connection, _: find_client(connection, client_id))
         except StateInvalid as error:
             raise GrantUnavailable("the registered clients cannot be read now", detail=error.detail) from error

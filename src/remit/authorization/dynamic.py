@@ -1,7 +1,8 @@
 """Rule: clients that registered themselves, as they stand in the file.
 
-Every function on a connection runs within a transaction of ``AuthorizationsFile.run``. Whether somebody uses a client
-can be seen from the authorizations it has: what anybody could do without them does not count as use.
+Every function on a connection runs within a transaction of ``AuthorizationsFile.run``. ``used_at`` is when the last
+authorization of a client ends or ended (``rows``), 0 where it never had one: nothing that anybody could do without a
+person's yes counts as use.
 """
 
 from __future__ import annotations
@@ -18,25 +19,16 @@ PREFIX: Final = "dynamic."
 _UNUSED_SECONDS: Final = 30 * 86_400
 #: So long after it registered a client makes room for no other: somebody may be about to sign in through it.
 _SETTLING_SECONDS: Final = 600
-_MARK_SECONDS: Final = 3600
-_NOTE_USE: Final = "UPDATE clients SET used_at = :now WHERE client_id IN (SELECT client_id FROM authorizations)"
-_NOTE_USE_OF_ONE: Final = (
-    "UPDATE clients SET used_at = :now WHERE client_id = :id AND used_at < :now - :pause"
-    " AND EXISTS (SELECT 1 FROM authorizations WHERE client_id = :id)"
-)
 _DROP_OLDEST: Final = (
     "DELETE FROM clients WHERE client_id IN (SELECT client_id FROM clients"
     " WHERE used_at = 0 AND registered_at <= ? ORDER BY registered_at, rowid LIMIT ?)"
 )
 
 
-def find_client(connection: sqlite3.Connection, client_id: str, now: int) -> SignInClient | None:
-    """The client of this id, noting that it is in use where it is."""
+def find_client(connection: sqlite3.Connection, client_id: str) -> SignInClient | None:
+    """The client of this id."""
     row = connection.execute("SELECT document FROM clients WHERE client_id = ?", (client_id,)).fetchone()
-    if row is None:
-        return None
-    connection.execute(_NOTE_USE_OF_ONE, {"now": now, "id": client_id, "pause": _MARK_SECONDS})
-    return _client(client_id, json.loads(row[0]))
+    return _client(client_id, json.loads(row[0])) if row else None
 
 
 def insert_client(
@@ -52,7 +44,6 @@ def insert_client(
 
     One that was never used makes room, the oldest first; one that was not used for 30 days is gone.
     """
-    connection.execute(_NOTE_USE, {"now": now})
     connection.execute("DELETE FROM clients WHERE max(registered_at, used_at) <= ?", (now - _UNUSED_SECONDS,))
     (count,) = connection.execute("SELECT count(*) FROM clients").fetchone()
     gone = connection.execute(_DROP_OLDEST, (now - _SETTLING_SECONDS, max(0, count - limit + 1))).rowcount

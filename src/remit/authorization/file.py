@@ -34,7 +34,6 @@ _SCHEMA: Final = Schema(
            ) STRICT""",
         "CREATE INDEX authorizations_by_person ON authorizations (sub, issuer, granted_at)",
         "CREATE INDEX authorizations_by_time ON authorizations (expires_at)",
-        "CREATE INDEX authorizations_by_client ON authorizations (client_id)",
         """CREATE TABLE codes (
              digest BLOB PRIMARY KEY,
              document TEXT NOT NULL,

@@ -38,6 +38,7 @@ def insert_authorization(connection: sqlite3.Connection, authorization: Authoriz
     row = (authorization.id, *key, authorization.client_id, document, authorization.granted_at, until)
     insert = "INSERT INTO authorizations (id, sub, issuer, client_id, document, granted_at, expires_at)"
     connection.execute(f"{insert} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    _note_use(connection, authorization.id, until)
     oldest = (
         "DELETE FROM authorizations WHERE id IN (SELECT id FROM authorizations WHERE sub = ? AND issuer = ?{}"
         " ORDER BY granted_at DESC, rowid DESC LIMIT -1 OFFSET ?)"
@@ -49,7 +50,17 @@ def insert_authorization(connection: sqlite3.Connection, authorization: Authoriz
 def extend_authorization(connection: sqlite3.Connection, authorization_id: str, until: int) -> bool:
     """Keep it at least ``until`` then; whether it is there."""
     update = "UPDATE authorizations SET expires_at = max(expires_at, ?) WHERE id = ?"
+    _note_use(connection, authorization_id, until)
     return connection.execute(update, (until, authorization_id)).rowcount == 1
+
+
+def _note_use(connection: sqlite3.Connection, authorization_id: str, until: int) -> None:
+    """A client that registered itself is kept for as long as somebody uses it (``dynamic``)."""
+    update = (
+        "UPDATE clients SET used_at = max(used_at, ?)"
+        " WHERE client_id = (SELECT client_id FROM authorizations WHERE id = ?)"
+    )
+    connection.execute(update, (until, authorization_id))
 
 
 def find_authorization(connection: sqlite3.Connection, authorization_id: str, now: int) -> Authorization | None:
