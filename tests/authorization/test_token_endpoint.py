@@ -77,7 +77,7 @@ def test_a_public_client_says_who_it_is(world: World) -> None:
         (SIGNER, None, {}),
         (SIGNER, basic(SIGNER), {}),
     ],
-    ids=str,
+    ids=lambda value: value.client_id if isinstance(value, SignInClient) else str(value),
 )
 def test_who_does_not_prove_what_it_has_to_is_refused_and_uses_nothing_up(
     world: World, client: SignInClient, headers: dict[str, str] | None, changes: dict[str, Any]

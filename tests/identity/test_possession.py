@@ -48,7 +48,9 @@ async def test_a_token_that_was_taken_with_its_proof_is_refused_without() -> Non
         await who.identify(UnverifiedToken(text))
 
 
-@pytest.mark.parametrize("thumbprint", ["", "other", THUMBPRINT[:-1], "é"])
+@pytest.mark.parametrize(
+    "thumbprint", ["", "other", THUMBPRINT[:-1], "é"], ids=["none", "other", "shorter", "not-ascii"]
+)
 async def test_a_proof_of_another_key_does_not_help(thumbprint: str) -> None:
     with pytest.raises(TokenUnbound):
         await identifier().identify(ConfirmedToken(IDP.mint(**BOUND), thumbprint))
