@@ -19,6 +19,7 @@ from remit.authorization.client_authentication import SignInClients
 from remit.authorization.devices import Devices
 from remit.authorization.page_routes import AUTHORIZE_PATH, DEVICE_PATH
 from remit.authorization.refresh import Refreshing
+from remit.authorization.registration import REGISTRATION_PATH
 from remit.authorization.request import PROMPTS, check_scopes
 from remit.authorization.token_endpoint import SignInGrants
 from remit.errors import GrantUnavailable, InvalidTarget, StateInvalid, UnauthorizedClient
@@ -29,7 +30,6 @@ from remit.sts.returning import Returning
 from remit.tokens.dpop import PROOF_ALGORITHMS
 
 DEVICE_AUTHORIZATION_PATH: Final = "/oauth2/device_authorization"
-REGISTRATION_PATH: Final = "/oauth2/register"
 _ID_JAG: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
 
 

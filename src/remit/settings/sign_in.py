@@ -37,19 +37,14 @@ class SignInClientSettings(Section):
         return self
 
 
-class UpstreamSettings(Section):
-    """An OpenID Connect provider that people sign in at. ``subject_claim`` of its ID token says who they are.
+class ProviderSettings(Section):
+    """Another provider that knows people, and what its tokens say of them.
 
     ``scopes`` is what everybody from there may give to a client, ``scopes_by_group`` what members of a group may besides.
-    ``acr_values`` are passed on where a client asks for them.
     """
 
     issuer: Url
-    name: Text = "your organisation"
-    client_id: Text
-    client_secret: SecretRef | None = None
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256", "ES256")
-    ask: tuple[Scope, ...] = ("openid", "profile")
     subject_claim: Name = "sub"
     name_claim: Name = "name"
     groups_claim: Name = "groups"
@@ -58,17 +53,27 @@ class UpstreamSettings(Section):
     scopes_by_group: Mapping[str, tuple[Scope, ...]] = Field(default_factory=dict)
 
 
-class AssertionIssuerSettings(Section):
+class UpstreamSettings(ProviderSettings):
+    """An OpenID Connect provider that people sign in at; its ID token says who they are."""
+
+    client_id: Text
+    client_secret: SecretRef | None = None
+    ask: tuple[Scope, ...] = ("openid", "profile")
+
+    @model_validator(mode="after")
+    def _asks_who_they_are(self) -> Self:
+        if "openid" not in self.ask:
+            raise ValueError("ask must have openid: without it there is no ID token")
+        return self
+
+
+class AssertionIssuerSettings(ProviderSettings):
     """An identity provider whose identity assertions (ID-JAG) are taken for access tokens.
 
     ``client_ids``: its name of a client → the client's id here, where the two differ.
     """
 
-    issuer: Url
     jwks_uri: Url
-    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256", "ES256")
-    subject_claim: Name = "sub"
-    scopes: tuple[Scope, ...] = ()
     client_ids: Mapping[str, Name] = Field(default_factory=dict)
 
 
