@@ -12,7 +12,9 @@ import pytest
 from remit.authorization.cookies import Cookies
 from remit.authorization.person import Person, SignIn
 from remit.authorization.sessions import Session, Sessions
-from support.pages import ALICE, HASHER, Browser, Site, authorize, site
+from remit.errors import GrantUnavailable
+from remit.sts.revocation import Kind, Order, RevocationFile, RevocationList
+from support.pages import ALICE, BOB, HASHER, Browser, Site, authorize, site
 
 COOKIE = "__Host-remit-session"
 
@@ -146,3 +148,30 @@ def test_on_plain_loopback_each_port_has_cookies_of_its_own() -> None:
     assert local.session.name != other.session.name
     assert "Secure" not in local.session.set("x" * 43, 60)
     assert not local.session.name.startswith("__")
+
+
+def test_whoever_is_logged_out_everywhere_has_to_sign_in_again(shop: Site) -> None:
+    revoked = RevocationList(RevocationFile(shop.folder / "revocations.db"), shop.clock)
+    sessions = Sessions(shop.file, shop.people, shop.passwords, lifetime=3600, logged_out=revoked)
+    elsewhere = Person("carol", "https://idp.example.net")
+    opened = {person.sub: asyncio.run(sessions.open(SignIn(person, 1, ("pwd",)))) for person in (ALICE, BOB, elsewhere)}
+    for sub in ("alice", "carol"):
+        revoked.add(Order(Kind.SUBJECT, sub))
+    signed_in = [sub for sub, session in opened.items() if asyncio.run(sessions.find(session.id))]
+    assert signed_in == ["bob"]
+    shop.clock.advance(1)
+    again = asyncio.run(sessions.open(SignIn(elsewhere, 1)))
+    assert asyncio.run(sessions.find(again.id)) == again
+    revoked.close()
+
+
+def test_where_it_cannot_be_said_who_is_logged_out_nobody_is_signed_in(shop: Site) -> None:
+    revoked = RevocationList(RevocationFile(shop.folder / "revocations.db"), shop.clock)
+    sessions = Sessions(shop.file, shop.people, shop.passwords, lifetime=3600, logged_out=revoked)
+    session = asyncio.run(sessions.open(SignIn(ALICE, 1)))
+    for file in shop.folder.glob("revocations.db*"):
+        file.unlink()
+    shop.clock.advance(11)
+    with pytest.raises(GrantUnavailable):
+        asyncio.run(sessions.find(session.id))
+    revoked.close()

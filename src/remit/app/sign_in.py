@@ -133,6 +133,7 @@ class _Parts:
             terms=Terms(CatalogAbilities(app), settings.scopes, settings.default_scopes, self._lifetimes.absolute),
             session_lifetime=settings.session_lifetime,
             record=app.trail.control,
+            logged_out=app.revocations,
         )
 
     def _offered(self) -> Offered:

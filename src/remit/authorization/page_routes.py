@@ -19,7 +19,7 @@ from remit.authorization.password_sign_in import PasswordSignIn
 from remit.authorization.passwords import Passwords
 from remit.authorization.person import People
 from remit.authorization.request import Offer
-from remit.authorization.sessions import Sessions
+from remit.authorization.sessions import LoggedOut, Sessions
 from remit.authorization.sign_in import SignInDesk, UpstreamSignIn
 from remit.authorization.throttle import Throttle
 from remit.clock import Clock
@@ -56,11 +56,18 @@ class PageParts:
     session_lifetime: int
     upstream: UpstreamSignIn | None = None
     record: RecordControl | None = None
+    logged_out: LoggedOut | None = None
 
 
 def page_routes(parts: PageParts) -> list[Route]:
     """Everything that people see, at the paths that the issuer's own path asks for."""
-    sessions = Sessions(parts.file, parts.people, parts.passwords, lifetime=parts.session_lifetime)
+    sessions = Sessions(
+        parts.file,
+        parts.people,
+        parts.passwords,
+        lifetime=parts.session_lifetime,
+        logged_out=parts.logged_out,
+    )
     desk = Desk(parts.issuer, parts.key, sessions, parts.clock, parts.record)
     throttle = Throttle(parts.file)
     own = PasswordSignIn(parts.people, parts.passwords, throttle, parts.clock, parts.record)

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from remit.authorization.file import AuthorizationsFile
 from remit.authorization.person import People, Person, SignIn
 from remit.authorization.rows import read_sign_in, sign_in_document
+from remit.errors import GrantUnavailable, RevocationUnknown
 
 _PER_PERSON: Final = 20
 _MOST: Final = 100_000
@@ -22,6 +23,14 @@ class Credentials(Protocol):
 
     def mark(self, user: str) -> str:
         """What changes when the user's password does; ``""``: they have none."""
+        ...
+
+
+class LoggedOut(Protocol):
+    """Whom the operator has logged out everywhere."""
+
+    def is_subject_revoked(self, name: str, since: float) -> bool:
+        """Whether what somebody has had since then counts no more. Raises ``RevocationUnknown``."""
         ...
 
 
@@ -37,15 +46,23 @@ class Sessions:
     """Sessions of ``lifetime`` seconds.
 
     Whoever this service knows itself is looked up each time: a session ends when its person is gone from the settings
-    or has another password. What another provider said of a person stays as it was at the sign-in.
+    or has another password. What another provider said of a person stays as it was at the sign-in. Whoever is logged
+    out everywhere has to sign in again.
     """
 
     def __init__(
-        self, file: AuthorizationsFile, people: People, credentials: Credentials | None, *, lifetime: int
+        self,
+        file: AuthorizationsFile,
+        people: People,
+        credentials: Credentials | None,
+        *,
+        lifetime: int,
+        logged_out: LoggedOut | None = None,
     ) -> None:
         self._file = file
         self._people = people
         self._credentials = credentials
+        self._logged_out = logged_out
         self.lifetime = lifetime
 
     async def open(self, sign_in: SignIn) -> Session:
@@ -62,14 +79,17 @@ class Sessions:
         return session
 
     async def find(self, session_id: str) -> Session | None:
-        """The session of this id where it still counts. Raises ``StateInvalid``."""
+        """The session of this id where it still counts. Raises ``StateInvalid``, and ``GrantUnavailable``."""
         if not session_id:
             return None
-        document = await self._file.run(lambda connection, now: _document(connection, session_id, now))
-        if document is None:
+        found = await self._file.run(lambda connection, now: _found(connection, session_id, now))
+        if found is None:
             return None
+        document, opened_at = found
         mark, sign_in = document["mark"], read_sign_in(document)
         person = sign_in.person
+        if self._is_logged_out(person, opened_at):
+            return None
         if not person.issuer:
             known = self._people.find(person.sub)
             if known is None or self._mark(person) != mark:
@@ -82,6 +102,12 @@ class Sessions:
         delete = "DELETE FROM sessions WHERE id_digest = ?"
         await self._file.run(lambda connection, _: connection.execute(delete, (_digest(session_id),)).rowcount)
 
+    def _is_logged_out(self, person: Person, since: int) -> bool:
+        try:
+            return self._logged_out is not None and self._logged_out.is_subject_revoked(person.sub, since)
+        except RevocationUnknown as error:
+            raise GrantUnavailable("nobody can be signed in now", detail=error.detail) from error
+
     def _mark(self, person: Person) -> str:
         return "" if person.issuer or self._credentials is None else self._credentials.mark(person.sub)
 
@@ -90,10 +116,11 @@ def _digest(session_id: str) -> bytes:
     return hashlib.sha256(session_id.encode()).digest()
 
 
-def _document(connection: sqlite3.Connection, session_id: str, now: int) -> dict[str, Any] | None:
-    select = "SELECT document FROM sessions WHERE id_digest = ? AND expires_at > ?"
+def _found(connection: sqlite3.Connection, session_id: str, now: int) -> tuple[dict[str, Any], int] | None:
+    """What is known of it, and when it was opened."""
+    select = "SELECT document, created_at FROM sessions WHERE id_digest = ? AND expires_at > ?"
     row = connection.execute(select, (_digest(session_id), now)).fetchone()
-    return json.loads(row[0]) if row else None
+    return (json.loads(row[0]), int(row[1])) if row else None
 
 
 def _bound(connection: sqlite3.Connection, person: Person) -> None:

@@ -76,6 +76,13 @@ class RevocationList:
         now = self._clock.now()
         return any(each.counts(now) for each in self._by_name.get((Kind.ACTOR, name), {}).values())
 
+    def is_subject_revoked(self, name: str, since: float) -> bool:
+        """Whether what somebody has had since then (seconds since the epoch) counts no more."""
+        self._look()
+        now = self._clock.now()
+        found = self._by_name.get((Kind.SUBJECT, name), {}).values()
+        return any(each.counts(now) and since <= each.at for each in found)
+
     def add(self, order: Order, *, at_most: int | None = None) -> Revocation:
         """Revoke: durable on return, at once here, and everywhere else as soon as they look.
 
