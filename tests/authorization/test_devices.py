@@ -114,6 +114,8 @@ def test_a_device_is_told_that_nobody_answered_in_time(world: World) -> None:
     start = begin(world)
     world.clock.advance(600)
     assert error_of(poll(world, start)) == "expired_token"
+    assert error_of(poll(world, start)) == "invalid_grant"  # told once: the trail is not for anybody to fill
+    assert len(world.store.records) == 1
     assert world.run(world.devices.waiting(start["user_code"])) is None
     with pytest.raises(InvalidRequest, match="does not wait"):
         approve(world, start)

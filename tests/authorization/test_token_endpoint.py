@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from remit import oauth
-from remit.authorization.client import SignInClient
+from remit.authorization.client import SignInClient, Source
 from remit.credential import Credential
 from support.authorization import (
     APP,
@@ -27,6 +28,7 @@ from support.authorization import (
     claims,
     code_form,
     error_of,
+    refresh_form,
 )
 from support.dpop import KeyHolder
 from support.issuer import FakeIssuer, es256_key
@@ -214,6 +216,30 @@ def test_what_is_refused_is_recorded_unless_anybody_could_have_asked(world: Worl
     world.redeem(world.code(), redirect_uri="https://elsewhere.example")
     [record] = world.store.records
     assert (record["kind"], record["error"]["code"]) == ("refused", "invalid_grant")
+
+
+def test_a_secret_that_anybody_can_have_does_not_let_them_fill_the_trail(world: World) -> None:
+    stranger = replace(SERVER, client_id="dynamic.server.x1", source=Source.DYNAMIC)
+    world.clients.clients[stranger.client_id] = stranger
+    for form in (code_form("made-up"), refresh_form("x" * 65), code_form(world.code(stranger), code_verifier=None)):
+        assert world.post({**form, "client_id": stranger.client_id}, basic(stranger)).status_code == 400
+    assert world.store.records == []
+    world.redeem("made-up", basic(SERVER), client_id="server")
+    assert len(world.store.records) == 1
+
+
+def test_strangers_leave_room_for_the_assertions_of_the_operators_own_clients(world: World) -> None:
+    stranger = replace(SIGNER, source=Source.METADATA_DOCUMENT)
+    own, kinds = assertion(world), []
+    for client, sent in ((stranger, assertion(world)), (SIGNER, own)):
+        world.clients.clients["signer"] = client
+        assert redeem_as(world, client, **sent).status_code == 200
+        kinds.append(world.run(world.file.run(_kinds_of_used)))
+    assert [len(each) for each in kinds] == [1, 2]
+
+
+def _kinds_of_used(connection: sqlite3.Connection, _: int) -> set[str]:
+    return {kind for (kind,) in connection.execute("SELECT kind FROM used")}
 
 
 def test_what_cannot_be_recorded_is_not_issued(world: World) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Final, Protocol
 
 from remit import oauth
-from remit.authorization.client import ClientDirectory, SignInClient
+from remit.authorization.client import ClientDirectory, SignInClient, Source
 from remit.authorization.file import AuthorizationsFile
 from remit.clock import Clock
 from remit.errors import InvalidClient
@@ -59,7 +59,9 @@ class SignInClients:
         verifier = assertion_verifier(client.client_id, await self._directory.keys_of(client))
         token = await self._assertions.check(proof.secret, verifier)
         until = token.expires_at + ASSERTION_LEEWAY
-        if not await self._file.use_once("client_assertion", f"{client.client_id} {token.jti}", until=until):
+        # Apart, so that strangers, who can have any number of keys, leave room for the operator's own clients.
+        kind = "client_assertion" if client.source is Source.SETTINGS else "strangers_assertion"
+        if not await self._file.use_once(kind, f"{client.client_id} {token.jti}", until=until):
             raise InvalidClient("client_assertion was used before")
 
 

@@ -159,11 +159,11 @@ def _poll(connection: sqlite3.Connection, digest: bytes, client_id: str, now: in
     if row is None:
         return UnknownGrant("the device code is not known here")
     document, state, polled_at, pause, expires_at = row
-    if expires_at <= now:
-        return ExpiredDeviceCode("nobody answered in time")
-    if state == _State.WAITING:
+    if state == _State.WAITING and now < expires_at:
         return _asked_again(connection, digest, now, (polled_at, pause))
     connection.execute("DELETE FROM devices WHERE digest = ?", (digest,))
+    if expires_at <= now:
+        return ExpiredDeviceCode("nobody answered in time")
     if state == _State.DENIED:
         return AccessDenied("the person said no")
     found: dict[str, Any] = json.loads(document)

@@ -142,7 +142,7 @@ class AuthorizationsFile:
     async def use_once(self, kind: str, key: str, *, until: int) -> bool:
         """Whether ``key`` was not used before, by anybody; it is now, until that time (seconds since the epoch).
 
-        Raises ``StateInvalid``, also where so many are remembered that no more can be.
+        Raises ``StateInvalid``, also where so many of its kind are remembered that no more can be.
         """
         return await self.run(lambda connection, _: self._use(connection, (kind, key, until)))
 
@@ -152,7 +152,7 @@ class AuthorizationsFile:
         self._drop()
 
     def _use(self, connection: sqlite3.Connection, row: tuple[str, str, int]) -> bool:
-        (count,) = connection.execute("SELECT count(*) FROM used").fetchone()
+        (count,) = connection.execute("SELECT count(*) FROM used WHERE kind = ?", row[:1]).fetchone()
         if count >= _MAX_USED:
             raise self._invalid(f"{count} things that may be used once are remembered")
         return connection.execute("INSERT OR IGNORE INTO used (kind, key, until) VALUES (?, ?, ?)", row).rowcount == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 from remit import oauth
 from remit.authorization.authorizations import Authorizations, Issued, UnknownGrant
-from remit.authorization.client import SignInClient
+from remit.authorization.client import SignInClient, Source
 from remit.authorization.client_authentication import SignInClients
 from remit.authorization.codes import Codes
 from remit.authorization.devices import Devices
@@ -141,7 +141,10 @@ def _refused_proofs() -> Iterator[None]:
 
 
 def _is_worth_a_record(client: SignInClient, error: GrantError) -> bool:
-    """Not where nothing has happened yet, nor where anybody could ask: a public client proves nothing of itself."""
+    """Not where nothing has happened yet, nor where anybody could ask: a public client proves nothing of itself, and
+    whoever likes can have a secret or a key of a client that the operator has not registered.
+    """
     if isinstance(error, AuthorizationPending | SlowDown):
         return False
-    return not (client.is_public and isinstance(error, UnknownGrant | InvalidRequest))
+    anybody = client.is_public or client.source is not Source.SETTINGS
+    return not (anybody and isinstance(error, UnknownGrant | InvalidRequest))
