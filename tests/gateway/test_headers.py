@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remit.authorization.cookies import Cookies
 from remit.credential import Credential
 from remit.doors.gateway.headers import FieldsRefused, Origin, body_length, request_fields, response_fields
 from remit.doors.gateway.leak import TokenRepeated, TokenWatch
@@ -15,6 +16,11 @@ from support.company import Document
 from support.gateway import Scripted, gateway, values
 
 ORIGIN = Origin("192.0.2.7", "https", "gate.example")
+OWN_COOKIES = [
+    cookie
+    for pages in map(Cookies.of, ("https://remit.example", "http://127.0.0.1:8700"))
+    for cookie in (pages.session, pages.browser)
+]
 STOPPED_ON_THE_WAY_THERE = [
     "authorization",
     "proxy-authorization",
@@ -117,6 +123,15 @@ def test_cookies_pass_where_a_route_says_so() -> None:
         (b"set-cookie", b"a"),
         (b"set-cookie", b"b"),
     ]
+
+
+@pytest.mark.parametrize("own", [cookie.name for cookie in OWN_COOKIES])
+def test_the_cookies_of_the_sign_in_pages_never_pass(own: str) -> None:
+    for sent, passed in ((f"a=b; {own}=x; c=d", ["a=b; c=d"]), (f"{own}=x", []), (f"{own.upper()}=x;a=b", ["a=b"])):
+        fields = request_fields([(b"cookie", sent.encode())], ORIGIN, cookies=True)
+        assert [value for name, value in fields if name == "cookie"] == passed
+    answer = [(b"Set-Cookie", f" {own}=x; Path=/".encode()), (b"set-cookie", b"a=b")]
+    assert response_fields(answer, cookies=True) == [(b"set-cookie", b"a=b")]
 
 
 def test_a_field_that_comes_twice_stays_twice() -> None:

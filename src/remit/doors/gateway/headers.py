@@ -8,7 +8,7 @@ is written anew; what would have it read another method or path than policy saw 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,6 +52,8 @@ _OVERRIDES: Final = frozenset(
     ]
 )
 _PREFIXES: Final = (b"x-forwarded-", b"x-remit-", b"proxy-")
+#: The cookies of this server's own pages: an API that had one could say yes for its user, or be signed in as.
+_OWN_COOKIES: Final = re.compile(rb"\s*(?:__Host-)?remit-", re.IGNORECASE)
 #: An answer may not send the caller round this gateway, nor have them sign in for the API's token.
 _ANSWER_ONLY: Final = frozenset({"alt-svc", "authentication-info", "date", "dpop-nonce", "server", "www-authenticate"})
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]{1,128}")  # RFC 9110 §5.1
@@ -81,14 +83,15 @@ def request_fields(raw: Raw, origin: Origin, *, cookies: bool) -> Fields:
     A name with ``_`` is dropped: CGI and WSGI take it for ``-``, and so for another field than the one looked at.
     """
     passed = _passed(raw, _OURS | _NEGOTIATED | _OVERRIDES | _WHEREABOUTS | _credentials(cookies=cookies))
-    fields = [(name.decode("ascii"), _text(value)) for name, value in passed if b"_" not in name]
+    fields = [(name.decode("ascii"), _text(value)) for name, value in _without_own(passed) if b"_" not in name]
     told = [("x-forwarded-proto", origin.scheme), ("x-forwarded-host", origin.host)]
     return [*fields, *([("x-forwarded-for", origin.client)] if origin.client else []), *told]
 
 
 def response_fields(raw: Raw, *, cookies: bool) -> list[tuple[bytes, bytes]]:
     """The fields that go to the caller, names in lower case. Raises ``FieldsRefused``."""
-    return _passed(raw, (_OURS - {"content-length", "via"}) | _ANSWER_ONLY | _credentials(cookies=cookies))
+    passed = _passed(raw, (_OURS - {"content-length", "via"}) | _ANSWER_ONLY | _credentials(cookies=cookies))
+    return [(name, value) for name, value in passed if name != b"set-cookie" or not _OWN_COOKIES.match(value)]
 
 
 def body_length(raw: Raw) -> int | None:
@@ -113,6 +116,15 @@ def body_length(raw: Raw) -> int | None:
 
 def _credentials(*, cookies: bool) -> frozenset[str]:
     return _CREDENTIALS - {"cookie", "set-cookie"} if cookies else _CREDENTIALS
+
+
+def _without_own(fields: list[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """The fields of a request, where cookies pass without those of this server's own pages."""
+    for name, value in fields:
+        if name != b"cookie":
+            yield name, value
+        elif kept := b";".join(pair for pair in value.split(b";") if not _OWN_COOKIES.match(pair)).strip():
+            yield name, kept
 
 
 def _passed(raw: Raw, dropped: frozenset[str]) -> list[tuple[bytes, bytes]]:
