@@ -104,14 +104,14 @@ def test_a_permit_that_waits_for_somebody_is_none_without_them(settings: Setting
     assert ways(waits) == [("amount were at most 10000",)]
 
 
-def test_an_agent_nobody_knows_and_one_too_far_away(settings: Settings) -> None:
+def test_an_agent_that_is_none_and_one_too_far_away(settings: Settings) -> None:
     stranger, handed_on = explained(
         settings,
-        asking(agent="stranger", tool="get_order"),
+        asking(agent="orders-service", tool="get_order"),
         asking(tool="get_order", through=("client-frontend", "api-gateway", "orders-service")),
     )
-    assert not stranger.decisions[Phase.TOKEN_EXCHANGE].allow
-    assert ways(stranger) == [("the agent agent-runner acted",)]
+    assert not stranger.decisions[Phase.TOOL_CALL].allow
+    assert ways(stranger) == [("some other agent acted",)]
     assert [actor.sub for actor in handed_on.question.principal.chain.actors] == [
         "orders-service",
         "api-gateway",

@@ -23,7 +23,7 @@ from support.client_documents import DocumentHost, Reply
 from support.clock import FakeClock
 from support.issuer import es256_key
 
-URL = "https://tool.example.org/client.json"
+URL = "https://tool.example.com/client.json"
 SOUND: dict[str, Any] = {"client_id": URL, "client_name": "Tool", "redirect_uris": ["http://127.0.0.1/callback"]}
 KEYS = {"keys": [es256_key("tool").jwk()]}
 
@@ -113,11 +113,11 @@ def test_what_python_takes_for_special_is_not_public(address: ipaddress.IPv6Addr
     "url",
     [
         URL,
-        "https://tool.example.org:8443/a/b~c/%41",
+        "https://tool.example.com:8443/a/b~c/%41",
         "https://TOOL.example.org/client",
         "https://xn--bcher-kva.example/c",
         "https://localhost/c",
-        "https://tool.example.org/c/",
+        "https://tool.example.com/c/",
     ],
 )
 def test_a_url_with_a_path_is_a_clients_id(url: str) -> None:
@@ -127,38 +127,38 @@ def test_a_url_with_a_path_is_a_clients_id(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "http://tool.example.org/c",
-        "https://tool.example.org",
-        "https://tool.example.org/",
-        "https://tool.example.org/c?x=1",
-        "https://tool.example.org/c?",
-        "https://tool.example.org/c#x",
-        "https://tool.example.org/c#",
-        "https://user@tool.example.org/c",
-        "https://:pw@tool.example.org/c",
-        "https://@tool.example.org/c",
-        "https://tool.example.org/../c",
-        "https://tool.example.org/./c",
-        "https://tool.example.org/%2e%2E/c",
-        "https://tool.example.org/.%2e/c",
-        "https://tool.example.org/a/..",
-        "https://tool.example.org\\c/d",
-        "https://tool.example.org/c d",
-        "https://tool.example.org/%zz",
-        "https://tool.example.org:0/c",
-        "https://tool.example.org:99999/c",
-        "https://tool.example.org:x/c",
-        "https://tool.example.org:/c",
-        "https://tool.example.org:0443/c",
-        "https://tool.example.org./c",
+        "http://tool.example.com/c",
+        "https://tool.example.com",
+        "https://tool.example.com/",
+        "https://tool.example.com/c?x=1",
+        "https://tool.example.com/c?",
+        "https://tool.example.com/c#x",
+        "https://tool.example.com/c#",
+        "https://user@tool.example.com/c",
+        "https://:pw@tool.example.com/c",
+        "https://@tool.example.com/c",
+        "https://tool.example.com/../c",
+        "https://tool.example.com/./c",
+        "https://tool.example.com/%2e%2E/c",
+        "https://tool.example.com/.%2e/c",
+        "https://tool.example.com/a/..",
+        "https://tool.example.com\\c/d",
+        "https://tool.example.com/c d",
+        "https://tool.example.com/%zz",
+        "https://tool.example.com:0/c",
+        "https://tool.example.com:99999/c",
+        "https://tool.example.com:x/c",
+        "https://tool.example.com:/c",
+        "https://tool.example.com:0443/c",
+        "https://tool.example.com./c",
         "https://127.0.0.1/c",
         "https://2130706433/c",
         "https://0x7f.1/c",
         "https://[::1]/c",
         "https:///c",
         "https://tööl.example/c",
-        "https://tool.example.org/\n",
-        f"https://tool.example.org/{'c' * 250}",
+        "https://tool.example.com/\n",
+        f"https://tool.example.com/{'c' * 250}",
     ],
 )
 def test_a_url_with_another_reading_is_not(url: str) -> None:
@@ -167,15 +167,15 @@ def test_a_url_with_another_reading_is_not(url: str) -> None:
 
 
 def test_only_listed_hosts_are_admitted_where_there_is_a_list() -> None:
-    assert check_document_url(URL, ("tool.example.org",)) == "tool.example.org"
-    for url in ("https://example.org/c", "https://evil.tool.example.org/c", "https://tool.example.org.evil.net/c"):
+    assert check_document_url(URL, ("tool.example.com",)) == "tool.example.com"
+    for url in ("https://example.com/c", "https://evil.tool.example.com/c", "https://tool.example.com.evil.net/c"):
         with pytest.raises(InvalidClient, match="not admitted"):
-            check_document_url(url, ("tool.example.org",))
+            check_document_url(url, ("tool.example.com",))
 
 
 @given(st.text())
 def test_no_url_does_anything_but_pass_or_be_refused(text: str) -> None:
-    for url in (text, f"https://{text}", f"https://tool.example.org/{text}"):
+    for url in (text, f"https://{text}", f"https://tool.example.com/{text}"):
         try:
             assert check_document_url(url).isascii()
         except InvalidClient:
@@ -186,13 +186,13 @@ def test_no_url_does_anything_but_pass_or_be_refused(text: str) -> None:
 
 
 def test_a_document_says_what_its_client_is() -> None:
-    client = document(client_uri="https://tool.example.org/about", scope="a b", logo_uri="https://x", contacts=["me"])
+    client = document(client_uri="https://tool.example.com/about", scope="a b", logo_uri="https://x", contacts=["me"])
     assert client == SignInClient(
         URL,
         "Tool",
         Source.METADATA_DOCUMENT,
         ("http://127.0.0.1/callback",),
-        client_uri="https://tool.example.org/about",
+        client_uri="https://tool.example.com/about",
     )
     assert client.assurance is Assurance.REGISTERED
 
@@ -201,10 +201,10 @@ def test_a_client_with_a_key_proves_itself_and_may_bring_identity_assertions() -
     grants = [oauth.GRANT_JWT_BEARER, oauth.GRANT_AUTHORIZATION_CODE, "client_credentials"]
     by_uri = document(
         token_endpoint_auth_method="private_key_jwt",
-        jwks_uri="https://tool.example.org/keys",
+        jwks_uri="https://tool.example.com/keys",
         grant_types=grants,
     )
-    assert (by_uri.jwks_uri, by_uri.jwks) == ("https://tool.example.org/keys", None)
+    assert (by_uri.jwks_uri, by_uri.jwks) == ("https://tool.example.com/keys", None)
     assert by_uri.grants == {oauth.GRANT_JWT_BEARER, oauth.GRANT_AUTHORIZATION_CODE}
     assert by_uri.assurance is Assurance.AUTHENTICATED
     assert document(token_endpoint_auth_method="private_key_jwt", jwks=KEYS).jwks == KEYS
@@ -215,18 +215,18 @@ def test_a_client_with_a_key_proves_itself_and_may_bring_identity_assertions() -
 def test_a_name_is_one_line_that_is_what_it_looks() -> None:
     assert document(client_name=" Tool\u202e\x00\n loo\u200bT ").name == "Tool loo T"
     assert len(document(client_name="x" * 500).name) == 80
-    assert document(client_name=...).name == document(client_name="\u200b").name == "tool.example.org"
+    assert document(client_name=...).name == document(client_name="\u200b").name == "tool.example.com"
 
 
 def test_a_page_about_the_client_counts_only_from_its_own_host() -> None:
-    for uri in ("https://elsewhere.example/about", "javascript:alert(1)", "http://tool.example.org/", 7, None):
+    for uri in ("https://elsewhere.example/about", "javascript:alert(1)", "http://tool.example.com/", 7, None):
         assert document(client_uri=uri).client_uri == ""
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"client_id": "https://tool.example.org/Client.json"},
+        {"client_id": "https://tool.example.com/Client.json"},
         {"client_id": ...},
         {"client_secret": "x"},
         {"client_secret_expires_at": 0},
@@ -239,14 +239,14 @@ def test_a_page_about_the_client_counts_only_from_its_own_host() -> None:
         {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": []}},
         {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}},
         {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": KEYS["keys"] * 2}},
-        {"token_endpoint_auth_method": "private_key_jwt", "jwks": KEYS, "jwks_uri": "https://tool.example.org/keys"},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks": KEYS, "jwks_uri": "https://tool.example.com/keys"},
         {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://elsewhere.example/keys"},
-        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://tool.example.org:444/keys"},
-        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "http://tool.example.org/keys"},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://tool.example.com:444/keys"},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "http://tool.example.com/keys"},
         {"redirect_uris": ...},
         {"redirect_uris": []},
-        {"redirect_uris": "https://tool.example.org/back"},
-        {"redirect_uris": [f"https://tool.example.org/{number}" for number in range(21)]},
+        {"redirect_uris": "https://tool.example.com/back"},
+        {"redirect_uris": [f"https://tool.example.com/{number}" for number in range(21)]},
         {"redirect_uris": [7]},
         {"grant_types": ["implicit"]},
         {"grant_types": "authorization_code"},
@@ -262,7 +262,7 @@ def test_a_document_that_breaks_a_rule_makes_no_client(changes: dict[str, Any]) 
 @pytest.mark.parametrize(
     "uri",
     [
-        "https://tool.example.org/back",
+        "https://tool.example.com/back",
         "https://elsewhere.example/back?x=1",
         "http://127.0.0.1/cb",
         "http://[::1]:8080/cb",
@@ -279,11 +279,11 @@ def test_a_code_may_go_to_a_site_to_this_machine_or_to_an_app(uri: str) -> None:
 @pytest.mark.parametrize(
     "uri",
     [
-        "http://tool.example.org/back",
+        "http://tool.example.com/back",
         "http://127.0.0.1.evil.example/cb",
-        "https://tool.example.org/back#x",
-        "https://user@tool.example.org/back",
-        "https://tool.example.org\\@evil.example/",
+        "https://tool.example.com/back#x",
+        "https://user@tool.example.com/back",
+        "https://tool.example.com\\@evil.example/",
         "https:///back",
         "javascript:alert(1)",
         "data:text/html,x",
@@ -291,15 +291,15 @@ def test_a_code_may_go_to_a_site_to_this_machine_or_to_an_app(uri: str) -> None:
         "vbscript:x",
         "myapp://callback",
         "urn:ietf:wg:oauth:2.0:oob",
-        "//tool.example.org/back",
+        "//tool.example.com/back",
         "/back",
         "",
-        "https://tool.example.org/ba ck",
+        "https://tool.example.com/ba ck",
     ],
 )
 def test_a_code_goes_nowhere_else(uri: str) -> None:
     with pytest.raises(InvalidClient):
-        document(redirect_uris=["https://tool.example.org/back", uri])
+        document(redirect_uris=["https://tool.example.com/back", uri])
 
 
 @pytest.mark.parametrize(

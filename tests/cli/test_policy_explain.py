@@ -95,7 +95,7 @@ def test_a_policy_that_fails_is_to_be_mended(here: Terminal) -> None:
 
 
 def test_what_was_typed_cannot_steer_the_terminal(here: Terminal) -> None:
-    done = here("policy", "explain", "alice", "agent\x1b[31m", "get_order", "order_id=O1")
+    done = here("policy", "explain", "alice", "agent\x1b[31m", "list_payments")
     assert done.code == 4
     assert "\x1b[31m" not in done.out
     assert "agent\\x1b[31m" in done.out

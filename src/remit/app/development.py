@@ -8,6 +8,7 @@ from typing import Final
 
 from remit.app import login
 from remit.app.wiring import App
+from remit.authorization.client import LOGIN_CLIENT
 from remit.credential import Credential, UnverifiedToken
 from remit.errors import SettingsInvalid
 from remit.identity.sources import (
@@ -66,7 +67,7 @@ def mint_for(app: App, user: str, *, seconds: int = _DEVELOPMENT_SECONDS, audien
         app.sts,
         app.rules.user(user),
         audience=audience or app.settings.mcp_resource,
-        client_id=app.settings.agent.client_id,
+        client_id=LOGIN_CLIENT,
         lifetime=seconds,
         now=app.clock.now(),
     )

@@ -13,6 +13,7 @@ from remit.app.judging import Course, Judge
 from remit.app.trying import Tried, trying
 from remit.app.wiring import load_tools
 from remit.approvals.pairs import Pairs
+from remit.authorization.client import LOGIN_CLIENT
 from remit.catalog.tool import Tool
 from remit.clock import Clock
 from remit.errors import ArgumentsInvalid, SettingsInvalid, ToolUnknown
@@ -165,7 +166,7 @@ def _principal(settings: Settings, supposed: Supposed, now: float) -> Principal:
     return Principal(
         subject=supposed.user,
         issuer=issuer,
-        client_id=supposed.agent if supposed.assurance is Assurance.REGISTERED else settings.agent.client_id,
+        client_id=supposed.agent if supposed.assurance is Assurance.REGISTERED else LOGIN_CLIENT,
         audience=settings.mcp_audiences,
         scopes=(*(known.scopes if known else ()), *supposed.scopes),
         chain=DelegationChain(tuple(Actor(name, issuer) for name in reversed(supposed.through))),
