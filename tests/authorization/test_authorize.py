@@ -18,6 +18,7 @@ from support.pages import (
     BOB,
     CHALLENGE,
     DESK,
+    DOCUMENT,
     DYNAMIC,
     ISSUER,
     MCP,
@@ -158,6 +159,22 @@ def test_a_fault_is_told_to_the_client_with_its_state_and_the_issuer(shop: Site,
     changes, error = FAULTS[fault]
     answer = answer_of(shop.browser().get(authorize(**changes)))  # type: ignore[arg-type]
     assert (answer["error"], answer["state"], answer["iss"]) == (error, "s-1", ISSUER)
+
+
+@pytest.mark.parametrize("changes", [{"response_type": "token"}, {"scope": "a\\b"}, {"prompt": "none"}], ids=str)
+def test_nobody_is_sent_by_themselves_to_an_address_that_anybody_could_have_registered(
+    shop: Site, changes: dict[str, str]
+) -> None:
+    elsewhere = replace(DYNAMIC, redirect_uris=("https://phish.example/cb",))
+    shop.directory.clients[elsewhere.client_id] = elsewhere
+    for client in (DOCUMENT, elsewhere):
+        page = shop.browser().page(authorize(client, **changes))
+        assert (page.status, "location" in page.response.headers) == (400, False)
+        [link] = [given["href"] for tag, given in page.tags if tag == "a"]
+        assert link.startswith(f"{client.redirect_uris[0]}?error=")
+        assert urlsplit(client.redirect_uris[0]).hostname in page.text
+    response = shop.browser().get(authorize(DYNAMIC, **changes))
+    assert "error" in answer_of(response, DYNAMIC.redirect_uris[0])  # a program on this machine
 
 
 def test_a_state_that_is_there_twice_is_not_sent_back(shop: Site) -> None:

@@ -5,6 +5,9 @@ The URL is all the state there is: the same query leads through sign-in and cons
 Everybody is asked every time. Most clients here are programs on the person's own computer, and anything that runs
 there can pretend to be one of them: who would be let through unasked because of an earlier yes, would be let through
 for whoever uses that client's name (RFC 8252 §8.6).
+
+And nobody is sent by themselves where anybody could have registered an address: a refusal that nobody had a part in is
+a page with a link there, or else every link to this service could lead anywhere (RFC 9700 §4.11.2).
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Final, Protocol
 from starlette.responses import Response
 
 from remit.authorization.authorization import AuthorizationRequest
-from remit.authorization.client import ClientDirectory, SignInClient
+from remit.authorization.client import ClientDirectory, SignInClient, Source
 from remit.authorization.consent import Abilities, Question, chosen, clean, face_of, may_be_given, questions
 from remit.authorization.desk import Desk, Visit
 from remit.authorization.pages import see_other
@@ -115,14 +118,15 @@ class AuthorizeEndpoint:
         silent = "none" in asked.request.prompt
         if visit.session is None or must_sign_in(asked, visit.session.sign_in, self._desk.clock.now()):
             if silent:
-                return _refusal(asked.address, LoginRequired("nobody is signed in in the way that is asked for"))
+                return self._refused(
+                    asked.client, asked.address, LoginRequired("nobody is signed in in the way that is asked for")
+                )
             return await self._sign_in.ask(visit, AUTHORIZE, asked.plain, asked.request)
         if not _is_signed_in_as_asked(asked.request, visit.session.sign_in):
-            return _refusal(
-                asked.address, UnmetAuthentication("the person did not sign in in the way that is asked for")
-            )
+            unmet = UnmetAuthentication("the person did not sign in in the way that is asked for")
+            return self._refused(asked.client, asked.address, unmet)
         if silent:
-            return _refusal(asked.address, ConsentRequired("people are asked here every time"))
+            return self._refused(asked.client, asked.address, ConsentRequired("people are asked here every time"))
         return await self._consent(visit.session, asked)
 
     async def answer(self, visit: Visit) -> Response:
@@ -158,7 +162,7 @@ class AuthorizeEndpoint:
         try:
             request = read_request(query, client, address, self._offer)
         except GrantError as error:
-            return _refusal(address, error)
+            return self._refused(client, address, error)
         return Asked(visit.query, plain, signed_in_at, client, address, request)
 
     async def _consent(self, session: Session, asked: Asked, fault: str = "") -> Response:
@@ -182,7 +186,19 @@ class AuthorizeEndpoint:
 
     async def _denied(self, session: Session, asked: Asked) -> Response:
         await self._desk.tell("authorization_refused", _facts(session, asked.client))
-        return _refusal(asked.address, AccessDenied("the person said no"))
+        return see_other(asked.address.with_error(AccessDenied("the person said no")))
+
+    def _refused(self, client: SignInClient, address: ReturnAddress, error: GrantError) -> Response:
+        """A refusal that nobody had a part in; by itself it goes to this machine and to clients of the operator's."""
+        _LOG.info("an authorization request was refused: %s: %s", error.code, error.message)
+        url = address.with_error(error)
+        if client.source is Source.SETTINGS or address.uri.startswith("http:"):
+            return see_other(url)
+        where = face_of(client, address.uri).destination
+        text = f"{error.message[:1].upper()}{error.message[1:]}."
+        return self._desk.pages.message(
+            "This cannot be continued", text, status=400, again=url, label=f"Back to {where}"
+        )
 
 
 def must_sign_in(asked: Asked, sign_in: SignIn, now: float) -> bool:
@@ -200,11 +216,6 @@ def must_sign_in(asked: Asked, sign_in: SignIn, now: float) -> bool:
 
 def _is_signed_in_as_asked(request: AuthorizationRequest, sign_in: SignIn) -> bool:
     return not request.acr_values or sign_in.acr in request.acr_values
-
-
-def _refusal(address: ReturnAddress, error: GrantError) -> Response:
-    _LOG.info("an authorization request was refused: %s: %s", error.code, error.message)
-    return see_other(address.with_error(error))
 
 
 def _facts(session: Session, client: SignInClient, scopes: tuple[str, ...] = ()) -> dict[str, str]:
