@@ -10,11 +10,14 @@ from typing import Final, Self
 
 from starlette.routing import BaseRoute, Route
 
+from remit import oauth
 from remit.app import registry
 from remit.app.wiring import App
 from remit.audit.issuance import Issuance
+from remit.authorization.assertion import AssertionIssuer, IdentityAssertions
 from remit.authorization.authorizations import Authorizations, Lifetimes
 from remit.authorization.authorize import Terms
+from remit.authorization.claims import PersonClaims
 from remit.authorization.client_authentication import SignInClients
 from remit.authorization.consent import Ability
 from remit.authorization.devices import Devices
@@ -27,14 +30,18 @@ from remit.authorization.passwords import PasswordFile, Passwords
 from remit.authorization.person import Person
 from remit.authorization.registration import Registration, registration_route
 from remit.authorization.revoking import Ending
-from remit.authorization.token_endpoint import SignInGrants
+from remit.authorization.token_endpoint import GrantHandler, SignInGrants
 from remit.catalog.tool import Tool
 from remit.principal import Principal
+from remit.settings.sign_in import AssertionIssuerSettings
 from remit.sts.endpoints import TOKEN_PATH
 from remit.sts.grant import SecurityTokenService
 from remit.sts.issued import IssuedTokens
 from remit.sts.returning import Returning
 from remit.tokens.dpop import DpopProofs
+from remit.tokens.jwks import JwksClient
+from remit.tokens.verifier import TrustedIssuer
+from remit.web import HttpClient, http_client
 
 #: The door by which policy is asked what somebody would give away.
 _DOOR: Final = "sign-in"
@@ -76,6 +83,7 @@ class _Parts:
         self._app, self._sts = app, sts
         self._file = file = AuthorizationsFile(app.settings.authorizations_file, app.clock)
         self._passwords = Passwords(PasswordFile(app.settings.passwords_file))
+        self._providers = http_client()
         self._strangers = client_for_strangers(local=settings.client_documents.allow_private)
         self._people = _SettingsPeople(app)
         self._lifetimes = Lifetimes(settings.access_lifetime, settings.idle_lifetime, settings.lifetime)
@@ -93,6 +101,7 @@ class _Parts:
         """Finish what was begun."""
         self._passwords.close()
         await self._strangers.aclose()
+        await self._providers.aclose()
         self._file.close()
 
     def registration(self) -> list[Route]:
@@ -110,11 +119,25 @@ class _Parts:
         audiences = frozenset({sts.issuer, sts.issuer.rstrip("/") + TOKEN_PATH})
         clients = SignInClients(self._directory, audiences, self._file, app.clock)
         grants = SignInGrants(
-            clients, self._authorizations, DpopProofs(), open_record=partial(Issuance, app.store, app.clock)
+            clients,
+            self._authorizations,
+            DpopProofs(),
+            open_record=partial(Issuance, app.store, app.clock),
+            extra=self._assertions(),
         )
         issued = IssuedTokens(sts.issuer, sts.keys, app.clock)
         returning = Returning(issued, app.revocations, app.trail.control)
         return SignInEndpoints(clients, self._authorizations, grants, returning, self._offered())
+
+    def _assertions(self) -> dict[str, GrantHandler]:
+        """The grant for identity assertions, where somebody's are taken."""
+        settings = self._app.settings.sign_in
+        if not settings.assertion_issuers:
+            return {}
+        issuers = [_assertion_issuer(item, self._providers) for item in settings.assertion_issuers]
+        audiences = _audiences(self._app)
+        assertions = IdentityAssertions(self._authorizations, issuers, audiences, settings.default_scopes)
+        return {oauth.GRANT_JWT_BEARER: assertions.grant}
 
     def pages(self) -> PageParts:
         """What people see."""
@@ -152,6 +175,11 @@ def _audiences(app: App) -> tuple[str, ...]:
     settings = app.settings
     gateway = settings.gateway_audiences if settings.gateway.routes else ()
     return tuple(dict.fromkeys((settings.mcp_resource, *settings.mcp_audiences, *gateway)))
+
+
+def _assertion_issuer(item: AssertionIssuerSettings, http: HttpClient) -> AssertionIssuer:
+    trusted = TrustedIssuer(item.issuer, frozenset(item.algorithms), JwksClient(item.jwks_uri, client=http))
+    return AssertionIssuer(trusted, PersonClaims(subject=item.subject_claim, scopes=item.scopes), item.client_ids)
 
 
 class _SettingsPeople:
