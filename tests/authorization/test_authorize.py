@@ -165,14 +165,14 @@ def test_a_fault_is_told_to_the_client_with_its_state_and_the_issuer(shop: Site,
 def test_nobody_is_sent_by_themselves_to_an_address_that_anybody_could_have_registered(
     shop: Site, changes: dict[str, str]
 ) -> None:
-    elsewhere = replace(DYNAMIC, redirect_uris=("https://phish.example/cb",))
+    elsewhere = replace(DYNAMIC, client_id="dynamic.helper.x2", redirect_uris=("https://phish.example/cb",))
     shop.directory.clients[elsewhere.client_id] = elsewhere
     for client in (DOCUMENT, elsewhere):
         page = shop.browser().page(authorize(client, **changes))
         assert (page.status, "location" in page.response.headers) == (400, False)
         [link] = [given["href"] for tag, given in page.tags if tag == "a"]
         assert link.startswith(f"{client.redirect_uris[0]}?error=")
-        assert urlsplit(client.redirect_uris[0]).hostname in page.text
+        assert (urlsplit(client.redirect_uris[0]).hostname or "?") in page.text
     response = shop.browser().get(authorize(DYNAMIC, **changes))
     assert "error" in answer_of(response, DYNAMIC.redirect_uris[0])  # a program on this machine
 
