@@ -257,6 +257,13 @@ def test_a_refresh_token_whose_answer_could_not_leave_counts_still(world: World)
     assert error_of(world.refresh(token)) == "invalid_grant"
 
 
+def test_a_proof_that_came_before_uses_no_refresh_token_up(world: World) -> None:
+    proof = {"DPoP": KeyHolder().proof("POST", TOKEN_URL)}
+    token = world.redeem(world.code(), proof).json()["refresh_token"]
+    assert error_of(world.refresh(token, proof)) == "invalid_dpop_proof"
+    assert world.refresh(token, {"DPoP": KeyHolder().proof("POST", TOKEN_URL)}).status_code == 200
+
+
 def test_a_file_that_cannot_be_used_is_no_fault_of_the_client(world: World) -> None:
     code = world.code()
     world.file.close()

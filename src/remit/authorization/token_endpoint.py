@@ -100,18 +100,24 @@ class SignInGrants:
         try:
             await record.issued()
         except AuditError:
-            if issued.undo is not None:
-                await issued.undo()
+            await _undone(issued)
             raise
         return issued
 
     async def _grant(self, client: SignInClient, form: Form, proof: Proof | None) -> Issued:
         """A proof counts once, and is remembered only where it came with something that nobody can make up."""
         issued = await self._grants[single(form, "grant_type")](client, form, proof.thumbprint if proof else "")
+        try:
+            self._spend(proof)
+        except GrantError:
+            await _undone(issued)
+            raise
+        return issued
+
+    def _spend(self, proof: Proof | None) -> None:
         if proof is not None:
             with _refused_proofs():
                 self._proofs.spend(proof, now=self._clock.now())
-        return issued
 
     def _proof(self, dpop: Sequence[str]) -> Proof | None:
         """RFC 9449 §5. ``None`` where the client proves no key."""
@@ -128,6 +134,12 @@ def auth_method(client: SignInClient, form: Form) -> str:
     if "client_secret" in form:
         return oauth.CLIENT_SECRET_POST
     return oauth.CLIENT_SECRET_BASIC if client.auth_method == oauth.CLIENT_SECRET_POST else client.auth_method
+
+
+async def _undone(issued: Issued) -> None:
+    """Let what was used up for an answer that cannot leave count again."""
+    if issued.undo is not None:
+        await issued.undo()
 
 
 @contextmanager
