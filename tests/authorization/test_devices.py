@@ -11,8 +11,23 @@ import httpx
 import pytest
 
 from remit import oauth
+from remit.authorization.person import Person
 from remit.errors import InvalidRequest
-from support.authorization import APP, BOB, MCP, SCOPES, SERVER, TOKEN_URL, World, basic, claims, error_of
+from remit.sts.revocation import Kind, Order
+from support.authorization import (
+    ALICE,
+    APP,
+    BOB,
+    CAROL,
+    MCP,
+    SCOPES,
+    SERVER,
+    TOKEN_URL,
+    World,
+    basic,
+    claims,
+    error_of,
+)
 from support.dpop import KeyHolder
 
 PATH = "/oauth2/device_authorization"
@@ -64,6 +79,15 @@ def test_a_device_gets_its_tokens_once_somebody_says_yes(world: World) -> None:
         MCP,
     )
     assert world.refresh(response.json()["refresh_token"]).status_code == 200
+
+
+@pytest.mark.parametrize("person", [ALICE, CAROL], ids=lambda person: person.sub)
+def test_a_yes_from_before_somebody_was_logged_out_everywhere_gives_nothing(world: World, person: Person) -> None:
+    start = begin(world)
+    world.run(world.devices.approve(start["user_code"], world.sign_in(person), SCOPES))
+    world.revocations.add(Order(Kind.SUBJECT, person.sub))
+    world.clock.advance(5)
+    assert error_of(poll(world, start)) == "invalid_grant"
 
 
 @pytest.mark.parametrize("typed", ["{}", " {} ", "{lower}", "{bare}", "{spaced}"])

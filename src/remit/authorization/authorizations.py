@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from remit import oauth
@@ -134,10 +134,16 @@ class Authorizations:
         scopes: tuple[str, ...],
         *,
         assurance: Assurance | None = None,
+        given_at: int | None = None,
     ) -> Authorization:
-        """A new authorization, in force from now on. ``assurance``: that of the client, where it is not its own."""
+        """A new authorization, in force from now on. ``assurance``: that of the client, where it is not its own.
+
+        ``given_at``: when the person gave it, where that is not now.
+        """
         authorization = self.draft(client, sign_in, audience, scopes, assurance=assurance)
-        until = authorization.granted_at + self._lifetimes.access
+        if given_at is not None:
+            authorization = replace(authorization, granted_at=given_at)
+        until = int(self.clock.now()) + self._lifetimes.access
         await self.file.run(lambda connection, _: insert_authorization(connection, authorization, until))
         return authorization
 

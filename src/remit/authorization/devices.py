@@ -115,7 +115,9 @@ class Devices:
         sign_in = read_sign_in(approved["sign_in"])
         asked, given = tuple(approved["scopes"]), tuple(approved["given"])
         scopes = tuple(each for each in given if not asked or each in asked)
-        authorization = await self._authorizations.start(client, sign_in, approved["audience"], scopes)
+        authorization = await self._authorizations.start(
+            client, sign_in, approved["audience"], scopes, given_at=approved["answered_at"]
+        )
         refresh = GRANT_REFRESH_TOKEN in client.grants
         return await self._authorizations.issue(authorization, scopes=scopes, thumbprint=thumbprint, refresh=refresh)
 
@@ -127,7 +129,7 @@ class Devices:
                 "UPDATE devices SET state = ?, document = json_patch(document, ?)"
                 " WHERE user_code = ? AND state = ? AND expires_at > ?"
             )
-            row = (state, json.dumps(what), code, _State.WAITING, now)
+            row = (state, json.dumps({**what, "answered_at": now}), code, _State.WAITING, now)
             return connection.execute(update, row).rowcount == 1
 
         if not await self._file.run(write):
