@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,16 @@ def remit(
 
 
 @contextmanager
-def remit_process(*arguments: object, cwd: Path, stderr: Any = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
+def remit_process(
+    *arguments: object, cwd: Path, stderr: Any = subprocess.DEVNULL, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """``remit ARGUMENTS`` while the block runs; killed at its end if it still runs then."""
     process = subprocess.Popen(
-        remit_command(*arguments), cwd=cwd, env=environment(), stdout=subprocess.DEVNULL, stderr=stderr
+        remit_command(*arguments),
+        cwd=cwd,
+        env=environment(**(env or {})),
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
     )
     try:
         yield process
