@@ -137,7 +137,7 @@ async def test_a_keyboard_is_enough(alice: Person, shop: SignInShop, client_addr
     await keys.type(PASSWORD)
     await keys.press("Enter")
     await alice.shows(CONSENT)
-    passed = []
+    passed: list[str] = []
     while not passed or passed[-1] != "Allow":
         await keys.press("Tab")
         passed.append(await focused(alice))

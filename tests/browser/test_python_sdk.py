@@ -16,6 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 
 from support.browser import Person
+from support.client_documents import DocumentHost
 from support.mcp_door import ERAS, text_of
 from support.sign_in_shop import Callback, SignInShop, told
 
@@ -93,18 +94,33 @@ async def test_it_registers_signs_in_steps_up_and_refreshes(
     shop: SignInShop, alice: Person, client_address: Callback, era: str
 ) -> None:
     application = Application(client_address, alice)
-    provider = application.provider(shop.mcp_url)
+    await plays(application, shop, era)
+    assert application.memory.client is not None
+    told(shop, application.memory.client.client_id, "self_asserted")
+
+
+async def test_it_is_known_by_its_metadata_document(
+    shop: SignInShop, alice: Person, client_address: Callback, documents: DocumentHost
+) -> None:
+    url = documents.publish(client_name="Python SDK", redirect_uris=[client_address.url])
+    await plays(Application(client_address, alice, document=url), shop, ERAS[0])
+    assert documents.asked == ["/client.json"]
+    told(shop, url, "registered")
+
+
+async def plays(application: Application, shop: SignInShop, era: str) -> None:
+    """Sign in, call, step up, call, renew, call."""
+    provider, memory = application.provider(shop.mcp_url), application.memory
     async with connected(shop, provider, era) as client:
         await called(client, "get_order", ORDER)
         assert application.given == [["orders:read"]]
         await called(client, "refund_order", REFUND)
-        first, wider = application.memory.tokens
-        assert set(application.given[1]) == set((wider.scope or "").split()) > {"orders:read"}
+        first, wider = memory.tokens
+        assert application.given[1] == (wider.scope or "").split()
+        assert {"orders:read", "refunds:write"} < set(application.given[1])
         provider.context.token_expiry_time = 1  # the client takes its token for expired
         await called(client, "get_order", ORDER)
-    renewed = application.memory.tokens[-1]
+    renewed = memory.tokens[-1]
     assert len({tokens.refresh_token for tokens in (first, wider, renewed)}) == 3
     assert len({tokens.access_token for tokens in (first, wider, renewed)}) == 3
     assert len(application.given) == 2  # nobody was asked for the renewal
-    assert application.memory.client is not None
-    told(shop, application.memory.client.client_id, "self_asserted")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.browser import Person, Tools
+from support.client_documents import DocumentHost
 from support.sign_in_shop import SignInShop, told
 
 pytestmark = pytest.mark.anyio
@@ -50,14 +51,27 @@ async def test_it_registers_signs_in_steps_up_and_refreshes(
     tools: Tools, shop: SignInShop, alice: Person, era: str
 ) -> None:
     said, given = await played(tools, alice, server=shop.mcp_url, era=era)
+    assert said["era"] == REVISIONS[era]
+    it_all_went_well(said, given)
+    told(shop, said["client"]["client_id"], "self_asserted")
+
+
+async def test_it_is_known_by_its_metadata_document(
+    tools: Tools, shop: SignInShop, alice: Person, documents: DocumentHost
+) -> None:
+    url = documents.publish(client_name="TypeScript SDK")
+    said, given = await played(tools, alice, server=shop.mcp_url, era="modern", document=url)
+    it_all_went_well(said, given)
+    told(shop, url, "registered")
+
+
+def it_all_went_well(said: dict[str, Any], given: list[list[str]]) -> None:
     assert [(step["tool"], step["error"]) for step in said["steps"]] == [
         ("get_order", False),
         ("refund_order", False),
         ("get_order", False),
     ], said["steps"]
-    assert said["era"] == REVISIONS[era]
     first, wider, _spoilt, renewed = said["tokens"]
     assert given == [["orders:read"], wider["scope"].split()]
     assert {"orders:read", "refunds:write"} < set(given[1])
     assert len({tokens["refresh_token"] for tokens in (first, wider, renewed)}) == 3
-    told(shop, said["client"]["client_id"], "self_asserted")
