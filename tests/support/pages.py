@@ -259,7 +259,7 @@ class Page(HTMLParser):
 class Browser:
     """Keeps cookies, follows nothing by itself, and says of itself what browsers say."""
 
-    http: TestClient
+    http: httpx2.Client
     issuer: str
 
     def get(self, url: str, **headers: str) -> httpx2.Response:
