@@ -11,12 +11,14 @@ import typer
 from remit.cli import (
     approvals,
     audit,
+    bundle,
     call,
     chain,
     check,
     config,
     demo,
     init,
+    install,
     keys,
     login,
     policy,
@@ -42,6 +44,9 @@ app.command("call")(call.call)
 app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.command("whoami")(login.whoami)
+app.command("install")(install.install)
+app.command("uninstall")(install.uninstall)
+app.add_typer(bundle.app, name="bundle")
 app.command("check")(check.check)
 app.command("chain")(chain.chain)
 app.add_typer(token.app, name="token")

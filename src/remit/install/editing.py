@@ -1,0 +1,99 @@
+"""Door: a client's file, changed as a whole: a copy of it is kept beside, and a reader sees the old one or the new."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from remit.errors import StateInvalid
+
+_MAX_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What would be written to ``file``: its text before (``None``: it is not there) and after."""
+
+    file: Path
+    before: str | None
+    after: str
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it would be another text."""
+        return self.after != (self.before or "")
+
+    def diff(self) -> str:
+        """A unified diff."""
+        lines = difflib.unified_diff(
+            (self.before or "").splitlines(keepends=True),
+            self.after.splitlines(keepends=True),
+            f"{self.file} (now)",
+            f"{self.file} (new)",
+        )
+        return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def planned(file: Path, edit: Callable[[str], str]) -> Change:
+    """What ``edit`` makes of the file's text. Raises ``StateInvalid``, and what ``edit`` raises."""
+    try:
+        with file.open("rb") as source:
+            content = source.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise _unusable(file, f"it is larger than {_MAX_BYTES} bytes")
+        before = content.decode("utf-8-sig")
+    except FileNotFoundError:
+        return Change(file, None, edit(""))
+    except (OSError, UnicodeError) as error:
+        raise _unusable(file, str(error)) from error
+    return Change(file, before, edit(before))
+
+
+def apply(change: Change, now: float) -> Path | None:
+    """Write it. The copy of what was there before, named after the time; ``None`` where nothing was.
+
+    Raises ``StateInvalid``, also where the file is not any more what it was when the change was planned.
+    """
+    file = change.file
+    if planned(file, lambda text: text).before != change.before:
+        raise _unusable(file, "it was changed meanwhile", hint="run the command again")
+    target = file.resolve()  # a link stays a link
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        backup = _back_up(target, now) if change.before is not None else None
+        _write(target, change.after)
+    except OSError as error:
+        raise _unusable(file, str(error)) from error
+    return backup
+
+
+def _back_up(file: Path, now: float) -> Path:
+    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    backup = file.with_name(f"{file.name}.bak-{stamp}")
+    _write(backup, file.read_text(encoding="utf-8"), mode=file.stat().st_mode & 0o777)
+    return backup
+
+
+def _write(file: Path, text: str, mode: int | None = None) -> None:
+    if mode is None:
+        mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
+    descriptor, beside = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as target:
+            target.write(text)
+        if os.name == "posix":
+            Path(beside).chmod(mode)
+        Path(beside).replace(file)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def _unusable(file: Path, detail: str, hint: str = "mend it, or see what to write with --print") -> StateInvalid:
+    return StateInvalid("the client's file cannot be used", where=str(file), detail=detail, hint=hint)
