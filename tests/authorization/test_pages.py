@@ -267,6 +267,24 @@ def test_who_did_not_sign_in_as_asked_is_not_asked_for_ever(joined: Site, provid
     assert (answer["error"], answer["iss"]) == ("unmet_authentication_requirements", ISSUER)
 
 
+@pytest.mark.parametrize("auth_time", [0, 1_800_000_000 - 7 * 3600])
+def test_who_was_signed_in_over_there_for_long_comes_to_an_end(
+    auth_time: int, joined: Site, provider: Provider
+) -> None:
+    """Who chooses among their accounts over there need not sign in once more, and not every provider tells when."""
+    provider.now = auth_time
+    browser = joined.browser()
+    browser.get(authorize(prompt="select_account"))
+    back = browser.get("/oauth2/callback?code=c&state=x")
+    page = browser.page(back.headers["location"])
+    assert answer_of(browser.submit(page.form("/authorize"), answer="allow"))["code"]
+    provider.acr = "low"
+    browser.get(authorize(acr_values="other"))
+    back = browser.get("/oauth2/callback?code=c&state=x")
+    answer = answer_of(browser.get(back.headers["location"]))
+    assert answer["error"] == "unmet_authentication_requirements"
+
+
 def test_coming_back_leads_nowhere_else(joined: Site, provider: Provider) -> None:
     provider.going_to = "//evil.example?x"
     browser = joined.browser()

@@ -116,7 +116,7 @@ class AuthorizeEndpoint:
         if isinstance(asked, Response):
             return asked
         silent = "none" in asked.request.prompt
-        if visit.session is None or must_sign_in(asked, visit.session.sign_in, self._desk.clock.now()):
+        if visit.session is None or must_sign_in(asked, visit.session, self._desk.clock.now()):
             if silent:
                 return self._refused(
                     asked.client, asked.address, LoginRequired("nobody is signed in in the way that is asked for")
@@ -135,7 +135,7 @@ class AuthorizeEndpoint:
         if isinstance(asked, Response):
             return asked
         session = visit.session
-        if session is None or must_sign_in(asked, session.sign_in, self._desk.clock.now()):
+        if session is None or must_sign_in(asked, session, self._desk.clock.now()):
             return see_other(self._desk.url(AUTHORIZE, asked.plain))
         form = await self._desk.form(visit)
         self._desk.check(form, session.id, AUTHORIZE, asked.query)
@@ -201,13 +201,13 @@ class AuthorizeEndpoint:
         )
 
 
-def must_sign_in(asked: Asked, sign_in: SignIn, now: float) -> bool:
+def must_sign_in(asked: Asked, session: Session, now: float) -> bool:
     """Whether the request asks for another sign-in than the one there is.
 
     One that was made for this very request is never asked for again: ``prompt=login`` would come to no end.
     """
-    request = asked.request
-    if asked.signed_in_at and sign_in.auth_time >= asked.signed_in_at:
+    request, sign_in = asked.request, session.sign_in
+    if asked.signed_in_at and session.opened_at >= asked.signed_in_at:
         return False
     # 0 is how a client asks for a new sign-in (OpenID Connect Core §3.1.2.1), however fresh the last one is.
     too_old = request.max_age == 0 or 0 < request.max_age < now - sign_in.auth_time

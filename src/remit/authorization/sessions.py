@@ -36,10 +36,14 @@ class LoggedOut(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody signed in in one browser. ``id`` is what the browser has to prove it."""
+    """Somebody signed in in one browser. ``id`` is what the browser has to prove it.
+
+    ``opened_at``: seconds since the epoch. At another provider they may have signed in long before.
+    """
 
     id: str = field(repr=False)
     sign_in: SignIn
+    opened_at: int
 
 
 class Sessions:
@@ -67,16 +71,16 @@ class Sessions:
 
     async def open(self, sign_in: SignIn) -> Session:
         """A new session, with an id that nobody has had before. Raises ``StateInvalid``."""
-        session = Session(secrets.token_urlsafe(32), sign_in)
+        session_id = secrets.token_urlsafe(32)
         document = json.dumps({**sign_in_document(sign_in), "mark": self._mark(sign_in.person)})
 
-        def write(connection: sqlite3.Connection, now: int) -> None:
+        def write(connection: sqlite3.Connection, now: int) -> int:
             insert = "INSERT INTO sessions (id_digest, document, created_at, expires_at) VALUES (?, ?, ?, ?)"
-            connection.execute(insert, (_digest(session.id), document, now, now + self.lifetime))
+            connection.execute(insert, (_digest(session_id), document, now, now + self.lifetime))
             _bound(connection, sign_in.person)
+            return now
 
-        await self._file.run(write)
-        return session
+        return Session(session_id, sign_in, await self._file.run(write))
 
     async def find(self, session_id: str) -> Session | None:
         """The session of this id where it still counts. Raises ``StateInvalid``, and ``GrantUnavailable``."""
@@ -95,7 +99,7 @@ class Sessions:
             if known is None or self._mark(person) != mark:
                 return None
             person = known
-        return Session(session_id, SignIn(person, sign_in.auth_time, sign_in.amr, sign_in.acr))
+        return Session(session_id, SignIn(person, sign_in.auth_time, sign_in.amr, sign_in.acr), opened_at)
 
     async def close(self, session_id: str) -> None:
         """Sign out. Raises ``StateInvalid``."""

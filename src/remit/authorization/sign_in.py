@@ -97,7 +97,7 @@ class SignInDesk:
             await self._desk.sessions.close(visit.session.id)
         session = await self._desk.sessions.open(sign_in)
         if place == AUTHORIZE:
-            query = self._desk.marks.after_sign_in(query, sign_in.auth_time)
+            query = self._desk.marks.after_sign_in(query, session.opened_at)
         response = see_other(self._desk.url(place, query))
         set_cookie = self._desk.cookies.session.set(session.id, self._desk.sessions.lifetime)
         response.headers.append("Set-Cookie", set_cookie)
