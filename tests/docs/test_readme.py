@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from mcp import Client, StdioServerParameters
 
@@ -85,29 +87,36 @@ def _without_ids(text: str) -> str:
 
 def test_the_example_fits_the_clients_it_is_for() -> None:
     document = example()
-    assert set(document) == {"mcpServers", "servers", "inputs"}
-    asked_for = {entry["id"] for entry in document["inputs"]}
+    assert set(document) == {"mcpServers", "servers"}
     for name, entry in (*document["mcpServers"].items(), *document["servers"].items()):
-        if "url" in entry:
-            assert entry["type"] == "http", name
-            assert set(entry) == {"type", "url", "headers"}, name
-        else:
-            assert {"command", "args", "env"} <= set(entry), name
-    for entry in document["servers"].values():
-        assert entry["type"] in ("stdio", "http")  # VS Code wants to be told
-        assert set(re.findall(r"\$\{input:([^}]+)\}", json.dumps(entry))) <= asked_for
-    assert "${input:" not in json.dumps(document["mcpServers"])
+        expected = {"type", "url"} if "url" in entry else {"command", "args"}
+        assert expected <= set(entry) <= {*expected, "type"}, name
+    for name, entry in document["servers"].items():
+        assert entry["type"] == ("http" if "url" in entry else "stdio"), name  # VS Code wants to be told
+
+
+def test_the_examples_http_entry_tells_a_client_where_to_sign_in(served: Served) -> None:
+    url = example()["mcpServers"]["remit"]["url"].replace("8700", served.ports["8700"])
+    answer = httpx.post(url, json={}, trust_env=False)
+    assert answer.status_code == 401
+    (where,) = re.findall(r'resource_metadata="([^"]+)"', answer.headers["WWW-Authenticate"])
+    (issuer,) = httpx.get(where, trust_env=False).json()["authorization_servers"]
+    server = httpx.get(f"{issuer}/.well-known/oauth-authorization-server", trust_env=False).json()
+    assert {"authorization_endpoint", "registration_endpoint"} <= server.keys()
 
 
 @pytest.mark.parametrize("clients", ["mcpServers", "servers"])
-def test_the_examples_stdio_entry_works_once_its_paths_are_filled_in(
-    clients: str, served: Served, tmp_path: Path
-) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="the example names the folder that a virtual environment has on POSIX")
+def test_the_examples_stdio_entry_works_as_it_stands(clients: str, served: Served, tmp_path: Path) -> None:
     token = tmp_path / "token"
     assert run_remit(f"remit token mint bob > {token}", served.folder)[0] == 0
-    entry = filled_in(example()[clients]["remit-stdio"], served.folder, token)
+    checkout(tmp_path, served.folder)
+    entry = example()[clients]["remit-stdio"]
     parameters = StdioServerParameters(
-        command=entry["command"], args=entry["args"], env=environment(**entry["env"]), cwd=tmp_path
+        command=str(tmp_path / entry["command"]),  # a client starts it in the checkout
+        args=entry["args"],
+        env=environment(REMIT_SUBJECT_TOKEN_FILE=str(token)),
+        cwd=tmp_path,
     )
 
     async def main() -> tuple[list[str], Any, Any]:
@@ -124,21 +133,17 @@ def test_the_examples_stdio_entry_works_once_its_paths_are_filled_in(
     assert _without_ids(refused.content[0].text).split() == _without_ids(shown.text).split()
 
 
-def filled_in(entry: dict[str, Any], folder: Path, token: Path) -> dict[str, Any]:
-    """The entry with this machine's paths for its placeholders."""
+def checkout(folder: Path, workspace: Path) -> None:
+    """A folder with what `make demo` leaves in a checkout: the program, and the demo's workspace."""
     command = shutil.which("remit", path=str(Path(sys.executable).parent))
     assert command, "remit is not installed beside this Python"
-    paths = {
-        "/ABSOLUTE/PATH/TO/.venv/bin/remit": command,
-        "/ABSOLUTE/PATH/TO/company": folder.as_posix(),
-        "/ABSOLUTE/PATH/TO/token": token.as_posix(),
-    }
-    text = json.dumps(entry)
-    for placeholder, path in paths.items():
-        text = text.replace(placeholder, Path(path).as_posix())
-    assert "ABSOLUTE" not in text
-    filled: dict[str, Any] = json.loads(text)
-    return filled
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    (folder / ".venv" / "bin" / "remit").symlink_to(command)
+    (folder / ".demo").symlink_to(workspace)
+
+
+def test_make_demo_keeps_its_workspace_where_the_example_looks_for_it() -> None:
+    assert "remit demo --dir .demo" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_every_client_has_its_line() -> None:
@@ -146,13 +151,7 @@ def test_every_client_has_its_line() -> None:
     for name in ("Claude Code", "Claude Desktop", "Cursor", "VS Code"):
         assert f"| {name} |" in section
     written = " ".join(codes(section))
-    for word in (
-        "mcpServers",
-        "servers",
-        "inputs",
-        "REMIT_SUBJECT_TOKEN_FILE",
-        example()["mcpServers"]["remit"]["url"],
-    ):
+    for word in ("remit login", "REMIT_SUBJECT_TOKEN_FILE", example()["mcpServers"]["remit"]["url"]):
         assert word in written, word
 
 

@@ -1,0 +1,99 @@
+"""``remit install``, ``remit uninstall`` and ``remit bundle``, as commands."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from remit.demo.workspace import write_workspace
+from support.command import remit
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("company")
+    write_workspace(folder)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    names = {
+        "HOME": tmp_path,
+        "USERPROFILE": tmp_path,
+        "APPDATA": tmp_path / "data",
+        "XDG_CONFIG_HOME": tmp_path / "data",
+    }
+    return {name: str(path) for name, path in names.items()}
+
+
+def test_an_entry_is_put_in_kept_and_taken_out(company: Path, home: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / ".cursor" / "mcp.json"
+    done = remit("install", "cursor", "--yes", "--json", cwd=company, env=home)
+    assert json.loads(done.stdout) == {"file": str(file), "changed": True, "backup": None}
+    assert '+    "remit"' in done.stderr
+    entry = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["remit"]
+    assert entry["args"][-6:] == ["--config", str(company / "remit.yaml"), "serve", "--stdio", "--client", "cursor"]
+    assert Path(entry["command"]).is_absolute()
+    again = remit("install", "cursor", "--json", cwd=company, env=home)
+    assert json.loads(again.stdout) == {"file": str(file), "changed": False}
+    gone = json.loads(remit("uninstall", "cursor", "--yes", "--json", cwd=company, env=home).stdout)
+    assert json.loads(file.read_text(encoding="utf-8")) == {"mcpServers": {}}
+    assert "remit" in Path(gone["backup"]).read_text(encoding="utf-8")
+
+
+def test_nothing_is_written_where_nobody_can_be_asked(company: Path, home: dict[str, str], tmp_path: Path) -> None:
+    done = remit("install", "vscode", "--http", cwd=company, env=home)
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_broken_is_left_alone(company: Path, home: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / ".claude.json"
+    file.write_text('{"mcpServers": ', encoding="utf-8")
+    done = remit("install", "claude-code", "--yes", cwd=company, env=home)
+    assert (done.returncode, file.read_text(encoding="utf-8")) == (2, '{"mcpServers": ')
+    assert f"{file}:1:" in done.stderr.replace("\n", "").replace(" ", "")
+
+
+def test_claude_desktop_is_told_where_its_connectors_are(company: Path, home: dict[str, str]) -> None:
+    done = remit("install", "claude-desktop", "--http", cwd=company, env=home)
+    assert done.returncode == 2
+    assert "Connectors" in done.stderr
+
+
+def test_what_is_printed_is_what_would_be_written(company: Path, home: dict[str, str]) -> None:
+    printed = json.loads(
+        remit("install", "vscode", "--http", "--print", "--url", "https://h/mcp", cwd=company, env=home).stdout
+    )
+    assert printed == {"remit": {"type": "http", "url": "https://h/mcp"}}
+    both = json.loads(remit("install", "json", "--name", "shop", cwd=company, env=home).stdout)["mcpServers"]
+    assert both["shop"] == {"type": "http", "url": "http://127.0.0.1:8700/mcp"}
+    assert both["shop-stdio"]["args"][-2:] == ["--client", "json"]
+
+
+def test_a_bundle_names_this_remit_and_is_the_same_each_time(company: Path, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.mcpb", "b.mcpb")]
+    for file in files:
+        assert remit("bundle", "mcpb", "-o", file, cwd=company).returncode == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+    with zipfile.ZipFile(files[0]) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        assert manifest["server"]["entry_point"] in archive.namelist()
+    assert manifest["manifest_version"] == "0.3"
+    assert manifest["user_config"]["settings"]["default"] == str(company / "remit.yaml")
+    arguments = manifest["server"]["mcp_config"]["args"]
+    assert arguments[-6:] == ["--config", "${user_config.settings}", "serve", "--stdio", "--client", "mcpb"]
+
+
+def test_a_registry_entry_has_the_public_address(company: Path) -> None:
+    public = {"REMIT_PUBLIC_URL": "https://mcp.example.com"}
+    entry = json.loads(remit("bundle", "server-json", "--name", "com.example/remit", cwd=company, env=public).stdout)
+    assert entry["name"] == "com.example/remit"
+    assert entry["remotes"] == [{"type": "streamable-http", "url": "https://mcp.example.com/mcp"}]
+    local = json.loads(remit("bundle", "server-json", "--name", "com.example/remit", cwd=company).stdout)
+    assert "remotes" not in local
