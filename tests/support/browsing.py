@@ -29,7 +29,9 @@ FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 def browser_at(base: str) -> Browser:
     """One that nobody has used yet, in front of the server at ``base``. It follows no redirect by itself."""
-    return Browser(httpx2.Client(base_url=base, verify=TLS, trust_env=False, timeout=20), base)
+    # No connection stays open, so there is nothing to close.
+    none_kept = httpx2.Limits(max_keepalive_connections=0)
+    return Browser(httpx2.Client(base_url=base, verify=TLS, trust_env=False, timeout=20, limits=none_kept), base)
 
 
 def post(base: str, place: str, form: Mapping[str, Any] | str, **headers: str) -> httpx2.Response:
@@ -41,12 +43,15 @@ def post(base: str, place: str, form: Mapping[str, Any] | str, **headers: str) -
 
 
 def call(
-    mcp_url: str, token: str, tool: str = "get_order", arguments: Mapping[str, Any] | None = None, **headers: str
+    mcp_url: str,
+    token: str,
+    tool: str = "get_order",
+    arguments: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> httpx2.Response:
-    """A call of a tool at the MCP door. Other headers, with underscores, take the place of the sound ones."""
+    """A call of a tool at the MCP door. ``headers`` take the place of the sound ones."""
     sound, body = call_message(tool, "2026-07-28", arguments or {"order_id": "O1001"})
-    sent = {**sound, "Authorization": f"Bearer {token}"}
-    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = {**sound, "Authorization": f"Bearer {token}", **(headers or {})}
     return httpx2.post(mcp_url, json=body, headers=sent, verify=TLS, trust_env=False, timeout=20)
 
 
