@@ -478,6 +478,17 @@ def test_what_is_no_document_makes_no_client_and_is_not_kept(reply: Reply) -> No
     play(act)
 
 
+@pytest.mark.parametrize("status", [201, 203, 206, 302, 404, 410])
+def test_a_document_counts_only_where_it_was_found_as_it_is(status: int) -> None:
+    async def act(host: DocumentHost, documents: ClientDocuments, _: FakeClock) -> None:
+        url = host.publish()
+        host.replies["/client.json"].status = status
+        with pytest.raises(InvalidClient, match="there is no metadata document"):
+            await documents.find(url)
+
+    play(act)
+
+
 def test_a_document_may_be_of_a_kind_of_json() -> None:
     async def act(host: DocumentHost, documents: ClientDocuments, _: FakeClock) -> None:
         url = host.publish()

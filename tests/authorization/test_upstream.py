@@ -502,6 +502,11 @@ def test_a_state_brings_back_what_it_was_given_to_its_own_browser_alone(
             read_state(state, other, key, now=NOW)
 
 
+def test_a_browser_that_nothing_tells_from_others_brings_nothing_back() -> None:
+    with pytest.raises(InvalidRequest):
+        read_state(write_state(Departure("id", NOW, ""), "", KEY), "", KEY, now=NOW)
+
+
 @given(st.text())
 def test_no_other_text_is_a_state(text: str) -> None:
     with pytest.raises(InvalidRequest):
