@@ -114,7 +114,8 @@ def _sign_in(settings: Settings) -> _Found:
         able = PasswordFile(settings.passwords_file).read().keys() & settings.sts.users.keys()
         return f"{len(able)} can sign in with a password" if settings.sign_in.upstream is None else "sign-in ok"
 
-    _, found = _trying(lambda: registry.sign_in_clients(settings))
+    checks = (registry.sign_in_clients, registry.upstream_secret)
+    found = [problem for check in checks for problem in _trying(partial(check, settings))[1]]
     fact, unreadable = _trying(passwords)
     return "" if found else fact, found + unreadable
 

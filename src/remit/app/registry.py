@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from remit import oauth
 from remit.authorization.client import LOGIN_CLIENT, SignInClient, Source
+from remit.credential import Credential
 from remit.errors import SettingsInvalid
 from remit.exchange.client_auth import ClientAuthentication, ClientSecretBasic, ClientSecretPost, PrivateKeyJwt
 from remit.exchange.declared import Declared
@@ -42,6 +43,14 @@ def clients(settings: Settings) -> dict[str, Client]:
 def sign_in_clients(settings: Settings) -> dict[str, SignInClient]:
     """The clients that people sign in through, as the operator registered them, by id."""
     return {client_id: _sign_in_client(client_id, settings) for client_id in settings.sign_in.clients}
+
+
+def upstream_secret(settings: Settings) -> Credential | None:
+    """What this service proves itself with at the provider that people sign in at. Raises ``SettingsInvalid``."""
+    upstream = settings.sign_in.upstream
+    if upstream is None or upstream.client_secret is None:
+        return None
+    return read_secret(upstream.client_secret, "sign_in.upstream.client_secret")
 
 
 def _sign_in_client(client_id: str, settings: Settings) -> SignInClient:

@@ -25,15 +25,17 @@ from remit.authorization.directory import Directory
 from remit.authorization.documents import ClientDocuments, client_for_strangers
 from remit.authorization.endpoints import Offered, SignInEndpoints
 from remit.authorization.file import AuthorizationsFile
-from remit.authorization.page_routes import PageParts, page_routes
+from remit.authorization.page_routes import CALLBACK_PATH, PageParts, page_routes
 from remit.authorization.passwords import PasswordFile, Passwords
 from remit.authorization.person import Person
+from remit.authorization.provider import Provider, ProviderClient
 from remit.authorization.registration import Registration, registration_route
 from remit.authorization.revoking import Ending
 from remit.authorization.token_endpoint import GrantHandler, SignInGrants
+from remit.authorization.upstream import Upstream, UpstreamTerms
 from remit.catalog.tool import Tool
 from remit.principal import Principal
-from remit.settings.sign_in import AssertionIssuerSettings
+from remit.settings.sign_in import AssertionIssuerSettings, UpstreamSettings
 from remit.sts.endpoints import TOKEN_PATH
 from remit.sts.grant import SecurityTokenService
 from remit.sts.issued import IssuedTokens
@@ -155,9 +157,30 @@ class _Parts:
             audiences=_audiences(app),
             terms=Terms(CatalogAbilities(app), settings.scopes, settings.default_scopes, self._lifetimes.absolute),
             session_lifetime=settings.session_lifetime,
+            upstream=self._upstream(settings.upstream) if settings.upstream else None,
             record=app.trail.control,
             logged_out=app.revocations,
         )
+
+    def _upstream(self, settings: UpstreamSettings) -> Upstream:
+        """The provider that people sign in at."""
+        app = self._app
+        terms = UpstreamTerms(
+            client=ProviderClient(settings.client_id, registry.upstream_secret(app.settings)),
+            redirect_uri=self._sts.issuer.rstrip("/") + CALLBACK_PATH,
+            people=PersonClaims(
+                settings.subject_claim,
+                settings.name_claim,
+                settings.groups_claim,
+                settings.roles_claim,
+                settings.scopes,
+                settings.scopes_by_group,
+            ),
+            algorithms=frozenset(settings.algorithms),
+            ask=settings.ask,
+        )
+        provider = Provider(settings.issuer, self._providers, app.clock)
+        return Upstream(provider, terms, self._file, app.clock, app.secret.key("sign-in upstream"))
 
     def _offered(self) -> Offered:
         settings = self._app.settings
