@@ -184,7 +184,10 @@ class _Parts:
 
     def _offered(self) -> Offered:
         settings = self._app.settings
-        scopes = {scope for user in settings.sts.users.values() for scope in user.scopes}
+        upstream = settings.sign_in.upstream
+        by_group = upstream.scopes_by_group.values() if upstream else ()
+        given = [user.scopes for user in settings.sts.users.values()] + [*by_group, upstream.scopes if upstream else ()]
+        scopes = {scope for each in given for scope in each}
         return Offered(
             _audiences(self._app),
             tuple(sorted(scopes)),
