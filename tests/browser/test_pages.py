@@ -59,6 +59,7 @@ async def pages_of(someone: Person, shop: SignInShop, address: str) -> AsyncIter
     await someone.press("Allow")
     await someone.page.get_by_role("alert").wait_for()
     yield "consent, nothing chosen"
+    await someone.page.get_by_role("checkbox").first.check()
     await someone.press("Allow")
     await someone.page.wait_for_url(f"{address}?*")
     await someone.open(f"{shop.base}/oauth2/device")
@@ -153,6 +154,15 @@ async def test_a_keyboard_is_enough(alice: Person, shop: SignInShop, client_addr
     ]
     await keys.press("Enter")
     assert "code=" in await client_address.answer()
+
+
+async def test_whoever_chose_nothing_is_not_asked_for_everything_again(
+    alice: Person, shop: SignInShop, client_address: Callback
+) -> None:
+    async for name in pages_of(alice, shop, client_address.url):
+        if name == "consent, nothing chosen":
+            assert await alice.page.get_by_role("checkbox", checked=False).count() == 2
+            return
 
 
 async def test_another_site_cannot_put_the_page_in_a_frame(
