@@ -113,12 +113,14 @@ def _print_control(out: Console, facts: Mapping[str, Any], audit_id: str) -> Non
     """``2026-11-22 10:00:00Z  control  revoke  subject alice by operator:root  01J…``"""
     from rich.text import Text
 
+    by = _at(facts, "control", "by") or _at(facts, "control", "approver")
+    user = _at(facts, "control", "user")
     parts = [
         (utc(_int(facts.get("time_ms")) / 1000), "dim"),
         (f"{'control':<10}", "magenta"),
         (f"{plain(_at(facts, 'control', 'action')):<16}", "bold"),
         (plain(" ".join(filter(None, (_at(facts, "control", name) for name in ("kind", "value", "tool"))))), ""),
-        (plain(f"by {_at(facts, 'control', 'by') or _at(facts, 'control', 'approver')}"), ""),
+        (plain(f"by {by}" if by else f"for {user}" if user else ""), ""),
         (audit_id[:_ID_SHOWN], "dim"),
     ]
     out.print(Text("  ").join(Text(text, style) for text, style in parts if text), soft_wrap=True)
