@@ -26,6 +26,7 @@ class Secrets:
 
     def __init__(self) -> None:
         self.known = {PASSWORD, WRONG, VERIFIER, SECRET}
+        self.marks: set[str] = set()
         self.pages: list[str] = []
 
     def take(self, *texts: str) -> None:
@@ -45,7 +46,7 @@ class Secrets:
         self.pages.append(response.text + str(response.headers))
 
     def found_in(self, text: str) -> list[str]:
-        return sorted(each for each in self.known if each in text)
+        return sorted(each for each in self.known | self.marks if each in text)
 
 
 def a_day_at(shop: Shop) -> Secrets:
@@ -73,7 +74,7 @@ def a_day_at(shop: Shop) -> Secrets:
     denied = browser.submit(desk.consent(browser).form("/authorize"), answer="deny")
     assert answer_of(denied, desk.redirect_uri)["error"] == "access_denied"
     secrets.take(code, spoilt, *(cookie.value or "" for cookie in browser.http.cookies.jar))
-    secrets.take(*(value for form in page.forms for name, value in form.fields.items() if name == "csrf"))
+    secrets.marks |= {value for form in page.forms for name, value in form.fields.items() if name == "csrf"}
     return secrets
 
 
@@ -83,12 +84,12 @@ def test_nothing_secret_is_in_a_log_a_file_a_record_or_a_refusal(
     caplog.set_level(logging.DEBUG)
     with attacked(tmp_path) as shop:
         secrets = a_day_at(shop)
-        assert len(secrets.known) == 16
+        assert (len(secrets.known), len(secrets.marks)) == (15, 1)
         logged = [each.getMessage() for each in caplog.records if not each.name.startswith(OWN_LOGS)]
         assert any("refused" in line for line in logged)
         written = capfd.readouterr()
         assert secrets.found_in("\n".join([*logged, written.out, written.err])) == []
-        assert secrets.found_in("\n".join(secrets.pages)) == []
+        assert set(secrets.found_in("\n".join(secrets.pages))) <= secrets.marks  # shown once more, to try again
         assert secrets.found_in(json.dumps(shop.records())) == []
     files = [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "secrets"]
     assert {"audit.db", "authorizations.db", "revocations.db", "passwords"} <= {path.name for path in files}
