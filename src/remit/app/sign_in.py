@@ -35,7 +35,7 @@ from remit.authorization.token_endpoint import GrantHandler, SignInGrants
 from remit.authorization.upstream import Upstream, UpstreamTerms
 from remit.catalog.tool import Tool
 from remit.principal import Principal
-from remit.settings.sign_in import AssertionIssuerSettings, UpstreamSettings
+from remit.settings.sign_in import AssertionIssuerSettings, ProviderSettings, UpstreamSettings
 from remit.sts.endpoints import TOKEN_PATH
 from remit.sts.grant import SecurityTokenService
 from remit.sts.issued import IssuedTokens
@@ -86,23 +86,23 @@ class _Parts:
         self._file = file = AuthorizationsFile(app.settings.authorizations_file, app.clock)
         self._passwords = Passwords(PasswordFile(app.settings.passwords_file))
         self._providers = http_client()
-        self._strangers = client_for_strangers(local=settings.client_documents.allow_private)
         self._people = _SettingsPeople(app)
         self._lifetimes = Lifetimes(settings.access_lifetime, settings.idle_lifetime, settings.lifetime)
         ending = Ending(app.revocations, app.trail.control, app.clock, settings.access_lifetime)
         self._authorizations = Authorizations(sts, file, self._people, app.clock, self._lifetimes, ending)
-        documents = ClientDocuments(self._strangers, app.clock, settings.client_documents.hosts)
+        strangers = client_for_strangers(local=settings.client_documents.allow_private)
+        self._documents = ClientDocuments(strangers, app.clock, settings.client_documents.hosts)
         self._directory = Directory(
             registry.sign_in_clients(app.settings),
             file,
-            documents if settings.client_documents.enabled else None,
+            self._documents if settings.client_documents.enabled else None,
             registration=settings.registration.enabled,
         )
 
     async def aclose(self) -> None:
         """Finish what was begun."""
         self._passwords.close()
-        await self._strangers.aclose()
+        await self._documents.close()
         await self._providers.aclose()
         self._file.close()
 
@@ -168,14 +168,7 @@ class _Parts:
         terms = UpstreamTerms(
             client=ProviderClient(settings.client_id, registry.upstream_secret(app.settings)),
             redirect_uri=self._sts.issuer.rstrip("/") + CALLBACK_PATH,
-            people=PersonClaims(
-                settings.subject_claim,
-                settings.name_claim,
-                settings.groups_claim,
-                settings.roles_claim,
-                settings.scopes,
-                settings.scopes_by_group,
-            ),
+            people=_person_claims(settings),
             algorithms=frozenset(settings.algorithms),
             ask=settings.ask,
         )
@@ -205,7 +198,12 @@ def _audiences(app: App) -> tuple[str, ...]:
 
 def _assertion_issuer(item: AssertionIssuerSettings, http: HttpClient) -> AssertionIssuer:
     trusted = TrustedIssuer(item.issuer, frozenset(item.algorithms), JwksClient(item.jwks_uri, client=http))
-    return AssertionIssuer(trusted, PersonClaims(subject=item.subject_claim, scopes=item.scopes), item.client_ids)
+    return AssertionIssuer(trusted, _person_claims(item), item.client_ids)
+
+
+def _person_claims(item: ProviderSettings) -> PersonClaims:
+    names = (item.subject_claim, item.name_claim, item.groups_claim, item.roles_claim)
+    return PersonClaims(*names, item.scopes, item.scopes_by_group)
 
 
 class _SettingsPeople:
