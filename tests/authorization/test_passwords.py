@@ -128,6 +128,15 @@ def test_an_old_hash_is_renewed_when_its_user_signs_in(file: PasswordFile) -> No
     assert "m=16,t=2" in after
 
 
+def test_whoever_signs_in_stays_signed_in_while_their_hash_is_renewed(file: PasswordFile) -> None:
+    passwords = Passwords(file, PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
+    before = passwords.mark("alice")
+    assert check(passwords, "alice", PASSWORD)
+    signed_in = passwords.mark("alice")
+    passwords.close()
+    assert before != signed_in == passwords.mark("alice")
+
+
 def test_without_a_file_nobody_has_a_password(tmp_path: Path) -> None:
     passwords = Passwords(PasswordFile(tmp_path / "none"), HASHER)
     assert not check(passwords, "alice", PASSWORD)

@@ -13,6 +13,7 @@ import stat
 import unicodedata
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -147,7 +148,7 @@ class Passwords:
             self._waiting -= 1
         if not (known and matches):
             return False
-        self._renew(user, hash_ or "", text or b"")
+        await self._renew(user, hash_ or "", text or b"")
         return True
 
     def close(self) -> None:
@@ -166,8 +167,11 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    def _renew(self, user: str, hash_: str, password: bytes) -> None:
-        """Hash anew where the parameters have changed since. Not waited for; where it fails, the next sign-in tries."""
+    async def _renew(self, user: str, hash_: str, password: bytes) -> None:
+        """Hash anew where the parameters have changed since; where that fails, the next sign-in tries.
+
+        Waited for, because the session that is about to begin ends when the hash changes.
+        """
         if not self._hasher.check_needs_rehash(hash_):
             return
 
@@ -180,7 +184,8 @@ class Passwords:
 
             self._file.change(edit)
 
-        self._threads.submit(renew)
+        with suppress(StateInvalid, RuntimeError):
+            await asyncio.wrap_future(self._threads.submit(renew))
 
 
 def normalised(password: Credential) -> bytes | None:
