@@ -39,9 +39,9 @@ def take(text: str, name: str = "remit") -> str:
 
 
 def plain(text: str) -> Any:
-    """The document without its comments and trailing commas; the texts here hold none of either."""
-    text = re.sub(r"//[^\n\"]*\n|/\*.*?\*/", "\n", text)
-    return json.loads(re.sub(r",(\s*[}\]])", r"\1", text))
+    """The document without its comments and trailing commas."""
+    text = re.sub(r'("(?:[^"\\]|\\.)*")|//[^\r\n]*|/\*.*?\*/', r"\1", text, flags=re.DOTALL)
+    return json.loads(re.sub(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', r"\1", text))
 
 
 @pytest.mark.parametrize("text", ["", " \n", "{}", '{"a": 1}', '{"servers": {}}', '{"servers": {"x": {}},\n "b": 2}'])
@@ -73,10 +73,44 @@ def test_what_is_not_there_can_be_taken_out_without_a_change() -> None:
         assert take(text) == text
 
 
-def test_a_comment_behind_the_comma_of_what_goes_stays() -> None:
-    text = '{"servers": {\n  "a": 1, // about a\n  "remit": {}\n}}'
-    assert plain(take(text)) == {"servers": {"a": 1}}
-    assert "// about a" in take(text)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"servers": {\n  "a": 1, // about a\n  "remit": {}\n}}', '{"servers": {\n  "a": 1 // about a\n}}'),
+        ('{"servers": {\n  "a": 1, // about a\n  "remit": {} }}', '{"servers": {\n  "a": 1 // about a\n  }}'),
+        ('{"servers": { // mine\n  "remit": {}}}', '{"servers": { // mine\n  }}'),
+        ('{"servers": {\n  "remit": {}, // about remit\n  "a": 1\n}}', '{"servers": {\n  // about remit\n  "a": 1\n}}'),
+        ('{"servers": {"remit": {}, "a": 1}}', '{"servers": { "a": 1}}'),
+        ('{"servers": {"a": 1, "remit": {}}}', '{"servers": {"a": 1}}'),
+        ('{"servers": {\r\n  "remit": {},\r\n  "a": 1\r\n}}', '{"servers": {\r\n  "a": 1\r\n}}'),
+        ('{"servers": {\n  "remit": {}\n}}', '{"servers": {}}'),
+    ],
+)
+def test_what_goes_takes_its_comma_and_its_line_and_no_comment(before: str, after: str) -> None:
+    assert take(before) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "begin"),
+    [
+        ('{"servers": { // add yours here\n}}', '{"servers": { // add yours here\n'),
+        ("{ // nothing yet\n}", "{ // nothing yet\n"),
+        ('{"servers": {\n  "a": 1 // about a\n}}', '{"servers": {\n  "a": 1, // about a\n'),
+        ('{"servers": {\n  "a": 1, /* about a,\n  all of it */\n}}', '{"servers": {\n  "a": 1, /* about a,\n  all of it */\n'),
+        ('{\r\n  "servers": {}\r\n}', '{\r\n  "servers": {\r\n    "remit": {\r\n'),
+    ],
+)  # fmt: skip
+def test_what_comes_stands_behind_the_comments_on_others(before: str, begin: str) -> None:
+    assert put(before).startswith(begin)
+    assert plain(put(before))["servers"]["remit"] == ENTRY
+
+
+def test_an_entry_with_comments_is_kept_where_it_says_the_same_and_else_not_replaced() -> None:
+    same = '{"servers": {"remit": {"type": "http", /* the demo */ "url": "http://127.0.0.1:8700/mcp",}}}'
+    assert put(same) == same
+    with pytest.raises(SettingsInvalid, match="comments"):
+        put(same, entry={"type": "http", "url": "https://mcp.example.com/mcp"})
+    assert plain(take(same)) == {"servers": {}}
 
 
 @pytest.mark.parametrize(
@@ -115,3 +149,33 @@ def test_put_in_and_taken_out_again_is_what_was(servers: dict[str, Any], more: d
 def test_whatever_the_file_holds_it_is_edited_or_refused(text: str) -> None:
     with suppress(SettingsInvalid):
         assert ENTRY["url"] in put(text)
+
+
+@st.composite
+def commented(draw: st.DrawFn) -> str:
+    """A document as an editor could hold it: comments anywhere, each with a number, and commas at the end."""
+    tokens = re.findall(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^{}\[\],:"\s]+', json.dumps({**draw(documents), "b": [1, {}]}))
+    blanks = draw(st.lists(st.sampled_from(["", " ", "\n  ", "\r\n", "//", "/*", "/*\n"]), min_size=1, max_size=20))
+    parts, last = [""], ""
+    for index, token in enumerate(tokens):
+        if token in "}]" and last not in {"{", "["} and draw(st.booleans()):
+            parts.append(",")
+        blank = blanks[index % len(blanks)]
+        note = {"//": f"// <{index}> }}\n", "/*": f"/* <{index}> */", "/*\n": f"/* <{index}>\n{{ */"}
+        last = token
+        parts += [token, note.get(blank, blank)]
+    return "".join(parts)
+
+
+@given(commented())
+def test_no_comment_is_ever_lost_and_the_document_says_what_it_said(text: str) -> None:
+    before = plain(text)
+    if not isinstance(before.get("servers", {}), dict) or "remit" in before.get("servers", {}):
+        return
+    put_in = put(text)
+    taken = take(put_in)
+    assert plain(put_in) == {**before, "servers": {**before.get("servers", {}), "remit": ENTRY}}
+    assert plain(taken) == {**before, "servers": before.get("servers", {})}
+    for comment in re.findall(r"<\d+>", text):
+        assert comment in put_in
+        assert comment in taken
