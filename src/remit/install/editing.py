@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import tempfile
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from typing import Final
 from remit.errors import StateInvalid
 
 _MAX_BYTES: Final = 16 << 20
+_MAX_LINE: Final = 200
+_BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +33,16 @@ class Change:
         return self.after != (self.before or "")
 
     def diff(self) -> str:
-        """A unified diff."""
+        """A unified diff of what changes and nothing around it: that may hold the secrets of other servers."""
         lines = difflib.unified_diff(
-            (self.before or "").splitlines(keepends=True),
-            self.after.splitlines(keepends=True),
+            (self.before or "").splitlines(),
+            self.after.splitlines(),
             f"{self.file} (now)",
             f"{self.file} (new)",
+            lineterm="",
+            n=0,
         )
-        return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+        return "".join(f"{_shown(line)}\n" for line in lines)
 
 
 def planned(file: Path, edit: Callable[[str], str]) -> Change:
@@ -47,12 +52,13 @@ def planned(file: Path, edit: Callable[[str], str]) -> Change:
             content = source.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise _unusable(file, f"it is larger than {_MAX_BYTES} bytes")
-        before = content.decode("utf-8-sig")
+        before = content.decode()
     except FileNotFoundError:
         return Change(file, None, edit(""))
     except (OSError, UnicodeError) as error:
         raise _unusable(file, str(error)) from error
-    return Change(file, before, edit(before))
+    mark = _BYTE_ORDER_MARK if before.startswith(_BYTE_ORDER_MARK) else ""
+    return Change(file, before, mark + edit(before.removeprefix(mark)))
 
 
 def apply(change: Change, now: float) -> Path | None:
@@ -66,17 +72,18 @@ def apply(change: Change, now: float) -> Path | None:
     target = file.resolve()  # a link stays a link
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        backup = _back_up(target, now) if change.before is not None else None
+        backup = _back_up(target, change.before, now) if change.before is not None else None
         _write(target, change.after)
     except OSError as error:
         raise _unusable(file, str(error)) from error
     return backup
 
 
-def _back_up(file: Path, now: float) -> Path:
-    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-    backup = file.with_name(f"{file.name}.bak-{stamp}")
-    _write(backup, file.read_text(encoding="utf-8"), mode=file.stat().st_mode & 0o777)
+def _back_up(file: Path, text: str, now: float) -> Path:
+    name = f"{file.name}.bak-{datetime.fromtimestamp(now, UTC).strftime('%Y%m%dT%H%M%SZ')}"
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    backup = next(beside for each in names if not (beside := file.with_name(each)).exists())
+    _write(backup, text, mode=file.stat().st_mode & 0o777)
     return backup
 
 
@@ -87,12 +94,19 @@ def _write(file: Path, text: str, mode: int | None = None) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as target:
             target.write(text)
+            target.flush()
+            os.fsync(target.fileno())
         if os.name == "posix":
             Path(beside).chmod(mode)
         Path(beside).replace(file)
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+def _shown(line: str) -> str:
+    line = "".join(each if each.isprintable() or each == "\t" else "?" for each in line)
+    return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}…"
 
 
 def _unusable(file: Path, detail: str, hint: str = "mend it, or see what to write with --print") -> StateInvalid:
