@@ -26,6 +26,8 @@ def home(tmp_path: Path) -> dict[str, str]:
         "USERPROFILE": tmp_path,
         "APPDATA": tmp_path / "data",
         "XDG_CONFIG_HOME": tmp_path / "data",
+        "LOCALAPPDATA": tmp_path / "local",
+        "CLAUDE_CONFIG_DIR": tmp_path,
     }
     return {name: str(path) for name, path in names.items()}
 
@@ -74,6 +76,15 @@ def test_what_is_printed_is_what_would_be_written(company: Path, home: dict[str,
     both = json.loads(remit("install", "json", "--name", "shop", cwd=company, env=home).stdout)["mcpServers"]
     assert both["shop"] == {"type": "http", "url": "http://127.0.0.1:8700/mcp"}
     assert both["shop-stdio"]["args"][-2:] == ["--client", "json"]
+    one = json.loads(remit("install", "json", "--stdio", cwd=company, env=home).stdout)["mcpServers"]
+    assert one == {"remit": both["shop-stdio"]}
+
+
+def test_a_user_is_never_sent_to_sign_in_where_a_token_would_not_be_safe(company: Path, home: dict[str, str]) -> None:
+    done = remit("install", "cursor", "--http", "--url", "http://mcp.example.com/mcp", "--yes", cwd=company, env=home)
+    assert done.returncode == 2
+    assert "--url" in done.stderr
+    assert not (Path(home["HOME"]) / ".cursor").exists()
 
 
 def test_a_bundle_names_this_remit_and_is_the_same_each_time(company: Path, tmp_path: Path) -> None:

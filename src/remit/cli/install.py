@@ -55,15 +55,18 @@ def install(
     """
     if http and stdio:
         raise typer.BadParameter("--http and --stdio exclude each other")
-    settings = settings_of(context)
-    if client is Target.JSON:
-        print_json(_for_any_client(settings, url, name))
-        return
-    from remit.install.places import check_transport
+    from remit.install.places import check_name, check_transport
 
+    check_name(name)
+    settings = settings_of(context)
+    url = _url(settings, url)
+    if client is Target.JSON:
+        asked = {Transport.HTTP: http, Transport.STDIO: stdio}
+        print_json(_for_any_client(settings, url, name, [each for each in asked if asked[each] or not http | stdio]))
+        return
     chosen = Client(client)
     transport = Transport.HTTP if http else Transport.STDIO
-    check_transport(chosen, transport, url or settings.mcp_resource)
+    check_transport(chosen, transport, url)
     entry = _entry(settings, chosen, transport, url)
     if only_print:
         print_json({name: entry})
@@ -92,13 +95,26 @@ def uninstall(
     _carry_out(change, yes=yes, as_json=as_json)
 
 
-def _for_any_client(settings: Settings, url: str, name: str) -> dict[str, object]:
-    """Both ways, as most clients spell them."""
+def _for_any_client(settings: Settings, url: str, name: str, transports: list[Transport]) -> dict[str, object]:
+    """As most clients spell it."""
+    names = {Transport.HTTP: name, Transport.STDIO: name if len(transports) == 1 else f"{name}-stdio"}
     entries = {
-        name: _entry(settings, Client.CLAUDE_CODE, Transport.HTTP, url),
-        f"{name}-stdio": _entry(settings, Client.CLAUDE_CODE, Transport.STDIO, url, called="json"),
+        names[each]: _entry(settings, Client.CLAUDE_CODE, each, url, called=Target.JSON.value) for each in transports
     }
     return {"mcpServers": entries}
+
+
+def _url(settings: Settings, url: str) -> str:
+    """Where a client sends its user's token. Raises ``SettingsInvalid`` where none should be sent."""
+    from remit.web import is_secure
+
+    if url and not is_secure(url):
+        raise SettingsInvalid(
+            "no token may be sent there",
+            where="--url",
+            hint="use an https URL (http only for this machine), without user name and fragment",
+        )
+    return url or settings.mcp_resource
 
 
 def _entry(
@@ -107,15 +123,17 @@ def _entry(
     from remit.install.places import http_entry, stdio_entry
 
     if transport is Transport.HTTP:
-        return http_entry(client, url or settings.mcp_resource)
+        return http_entry(client, url)
     return stdio_entry(client, this_command(), config_of(settings), called or client.value)
 
 
 def this_command() -> list[str]:
     """How a client without a PATH starts the remit that runs here."""
-    program = Path(sys.argv[0])
-    if program.name in {"remit", "remit.exe"}:
-        return [str(program.absolute())]
+    from remit.install.places import command_of
+
+    program = command_of(Path(sys.argv[0]).absolute(), sys.platform)
+    if program is not None and program.is_file():
+        return [str(program)]
     return [str(Path(sys.executable).absolute()), "-m", "remit"]
 
 
@@ -131,11 +149,10 @@ def config_of(settings: Settings) -> str:
 
 
 def _place(client: Client, *, project: bool) -> Place:
-    from remit.install.places import Machine, place_of
-    from remit.settings import environment
+    from remit.install.editing import this_machine
+    from remit.install.places import place_of
 
-    machine = Machine(sys.platform, Path.home(), environment())
-    return place_of(client, machine, Path.cwd() if project else None)
+    return place_of(client, this_machine(), Path.cwd() if project else None)
 
 
 def _planned(file: Path, edit: Callable[[str], str]) -> Change:

@@ -1,10 +1,12 @@
-"""Door: a client's file, changed as a whole: a copy of it is kept beside, and a reader sees the old one or the new."""
+"""Door: this machine's clients, and a client's file, changed as a whole: a copy of it is kept beside, and a reader sees the old one or the new."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import itertools
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from remit.errors import StateInvalid
+from remit.install.places import PACKAGE_PREFIX, Machine
+from remit.settings import environment
 
 _MAX_BYTES: Final = 16 << 20
 _MAX_LINE: Final = 200
@@ -43,6 +47,18 @@ class Change:
             n=0,
         )
         return "".join(f"{_shown(line)}\n" for line in lines)
+
+
+def this_machine() -> Machine:
+    """This person's, on this machine."""
+    machine = Machine(sys.platform, Path.home(), environment())
+    if machine.platform != "win32":
+        return machine
+    try:
+        packages = sorted(each.name for each in machine.package_folder.glob(f"{PACKAGE_PREFIX}*"))
+    except OSError:
+        packages = []
+    return dataclasses.replace(machine, packages=tuple(packages))
 
 
 def planned(file: Path, edit: Callable[[str], str]) -> Change:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from remit.errors import SettingsInvalid
+
+#: What every client takes as a name (Claude Code: letters, digits, hyphens and underscores).
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: How the folder of Claude Desktop's package begins on Windows.
+PACKAGE_PREFIX: Final = "Claude_"
 
 
 class Client(StrEnum):
@@ -29,11 +35,15 @@ class Transport(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Whose files: ``platform`` as ``sys.platform`` says it, the person's ``home`` and ``environment``."""
+    """Whose files: ``platform`` as ``sys.platform`` says it, the person's ``home`` and ``environment``.
+
+    ``packages`` are those in the ``Packages`` of ``%LOCALAPPDATA%`` that begin with ``PACKAGE_PREFIX``.
+    """
 
     platform: str
     home: Path
     environment: Mapping[str, str]
+    packages: tuple[str, ...] = ()
 
     @property
     def application_data(self) -> Path:
@@ -43,6 +53,11 @@ class Machine:
         if self.platform == "darwin":
             return self.home / "Library" / "Application Support"
         return Path(self.environment.get("XDG_CONFIG_HOME") or self.home / ".config")
+
+    @property
+    def package_folder(self) -> Path:
+        """Where Windows keeps what belongs to packaged applications."""
+        return Path(self.environment.get("LOCALAPPDATA") or self.home / "AppData" / "Local") / "Packages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +72,27 @@ def place_of(client: Client, machine: Machine, project: Path | None = None) -> P
     """The file of this person, or that of a ``project``. Raises ``SettingsInvalid`` where there is no such."""
     if project is not None:
         return _project_place(client, project)
-    home, data = machine.home, machine.application_data
-    return {
-        Client.CLAUDE_DESKTOP: Place(data / "Claude" / "claude_desktop_config.json", "mcpServers"),
-        Client.CLAUDE_CODE: Place(home / ".claude.json", "mcpServers"),
-        Client.VSCODE: Place(data / "Code" / "User" / "mcp.json", "servers"),
-        Client.CURSOR: Place(home / ".cursor" / "mcp.json", "mcpServers"),
-    }[client]
+    if client is Client.CLAUDE_DESKTOP:
+        return Place(_claude_desktop(machine) / "Claude" / "claude_desktop_config.json", "mcpServers")
+    if client is Client.CLAUDE_CODE:
+        folder = machine.environment.get("CLAUDE_CONFIG_DIR") or machine.home
+        return Place(Path(folder) / ".claude.json", "mcpServers")
+    if client is Client.VSCODE:
+        return Place(machine.application_data / "Code" / "User" / "mcp.json", "servers")
+    return Place(machine.home / ".cursor" / "mcp.json", "mcpServers")
+
+
+def _claude_desktop(machine: Machine) -> Path:
+    """On Windows it comes as a package, which sees its own folder in place of the person's (anthropics/claude-code#26073)."""
+    if machine.platform != "win32" or not machine.packages:
+        return machine.application_data
+    if len(machine.packages) > 1:
+        raise SettingsInvalid(
+            f"there are several packages of Claude Desktop: {', '.join(machine.packages)}",
+            where=str(machine.package_folder),
+            hint="see what to write with --print",
+        )
+    return machine.package_folder / machine.packages[0] / "LocalCache" / "Roaming"
 
 
 def _project_place(client: Client, project: Path) -> Place:
@@ -82,8 +111,26 @@ def check_transport(client: Client, transport: Transport, url: str) -> None:
         raise SettingsInvalid(
             "Claude Desktop's file holds servers over stdio only",
             where="--http",
-            hint=f"add {url} in Settings → Connectors (it must be on the internet), or install it with --stdio",
+            hint=f"add {url} in Settings → Connectors (it must be on the internet), "
+            f"start `npx mcp-remote {url}` over stdio, or install remit with --stdio",
         )
+
+
+def check_name(name: str) -> None:
+    """Raise ``SettingsInvalid`` where a client would not take this name."""
+    if not _NAME.fullmatch(name):
+        raise SettingsInvalid(
+            "a name has letters, digits, hyphens and underscores, 64 of them at most",
+            where="--name",
+            hint="choose another",
+        )
+
+
+def command_of(started_as: Path, platform: str) -> Path | None:
+    """The ``remit`` program, where this process was ``started_as`` it (``sys.argv[0]``); whether it is there is not checked."""
+    if started_as.name not in {"remit", "remit.exe"}:
+        return None
+    return started_as.with_suffix(".exe") if platform == "win32" else started_as  # a launcher takes the ending off
 
 
 def http_entry(client: Client, url: str) -> dict[str, Any]:
