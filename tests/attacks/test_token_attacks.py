@@ -18,10 +18,16 @@ from support.browsing import call, error_of, post
 from support.dpop import KeyHolder
 from support.issuer import claims_of, es256_key
 from support.mcp_door import TLS, call_message
-from support.pages import VERIFIER
+from support.pages import VERIFIER, Browser
 
 REFUND = {"order_id": "O1003", "amount": 20_000, "reason": "late"}
 TOKEN = "token"
+
+
+@pytest.fixture(scope="module")
+def alice(shop: Shop) -> Browser:
+    """Hers, for those who only need somebody to be signed in."""
+    return shop.browser()
 
 
 def is_good(shop: Shop, token: str) -> bool:
@@ -70,9 +76,9 @@ def test_a_code_that_is_replayed_ends_what_came_of_it(shop: Shop) -> None:
     ],
     ids=str,
 )
-def test_a_stolen_code_has_one_chance(shop: Shop, changes: dict[str, Any], error: str) -> None:
+def test_a_stolen_code_has_one_chance(shop: Shop, alice: Browser, changes: dict[str, Any], error: str) -> None:
     desk = shop.client("desk")
-    code = desk.code(shop.browser())
+    code = desk.code(alice)
     with shop.nothing_given():
         assert error_of(desk.redeem(code, **changes)) == error
         assert error_of(desk.redeem(code)) == "invalid_grant"
@@ -256,8 +262,8 @@ def _decoded(part: str) -> bytes:
     ],
     ids=str,
 )
-def test_forged_headers_call_nothing(shop: Shop, headers: dict[str, str]) -> None:
-    token = shop.client("desk").signed_in(shop.browser())["access_token"]
+def test_forged_headers_call_nothing(shop: Shop, alice: Browser, headers: dict[str, str]) -> None:
+    token = shop.client("desk").signed_in(alice)["access_token"]
     with shop.nothing_given():
         assert call(shop.company.mcp_url, token, headers=headers).status_code in {400, 403, 421}
 
