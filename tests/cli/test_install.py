@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from remit.demo.workspace import write_workspace
-from support.command import remit
+from support.command import environment, remit
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,53 @@ def test_a_bundle_names_this_remit_and_is_the_same_each_time(company: Path, tmp_
     assert manifest["user_config"]["settings"]["default"] == str(company / "remit.yaml")
     arguments = manifest["server"]["mcp_config"]["args"]
     assert arguments[-6:] == ["--config", "${user_config.settings}", "serve", "--stdio", "--client", "mcpb"]
+    answered = json.loads(started(manifest, json.dumps(INITIALIZE) + "\n", tmp_path).splitlines()[0])
+    assert answered["result"]["serverInfo"]["name"]
+
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "desktop", "version": "1"},
+    },
+}
+
+
+def started(manifest: dict[str, Any], typed: str, folder: Path) -> str:
+    """What the bundle's server answers, started somewhere else as a desktop client does it."""
+    chosen = {f"${{user_config.{name}}}": option["default"] for name, option in manifest["user_config"].items()}
+    start = manifest["server"]["mcp_config"]
+    command = [chosen.get(each, each) for each in (start["command"], *start["args"])]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        input=typed,
+        env=environment(),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_the_example_holds_what_install_prints(company: Path) -> None:
+    example = json.loads((Path(__file__).parents[2] / "mcp.json.example").read_text(encoding="utf-8"))
+    printed = json.loads(remit("install", "json", cwd=company).stdout)["mcpServers"]
+    assert example["mcpServers"].keys() == printed.keys()
+    assert example["mcpServers"]["remit"] == printed["remit"]
+    stdio, filled = example["mcpServers"]["remit-stdio"], printed["remit-stdio"]
+    assert stdio.keys() == filled.keys()
+    # But for what only this machine knows: how remit is started here, where its settings are, who starts it.
+    assert stdio["args"][::2] == filled["args"][-6::2]
+    assert stdio["args"][3] == filled["args"][-3]
+    vscode = remit("install", "vscode", "--http", "--print", cwd=company).stdout
+    assert example["servers"]["remit"] == json.loads(vscode)["remit"]
+    assert example["servers"]["remit-stdio"] == {"type": "stdio", **stdio}
 
 
 def test_a_registry_entry_has_the_public_address(company: Path) -> None:

@@ -1,4 +1,7 @@
-"""Door: this machine's clients, and a client's file, changed as a whole: a copy of it is kept beside, and a reader sees the old one or the new."""
+"""Door: whose machine this is, and a client's file there, changed as a whole.
+
+A copy of the old file is kept beside, and a reader sees the old one or the new.
+"""
 
 from __future__ import annotations
 
