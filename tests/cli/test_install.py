@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import zipfile
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from remit.demo.workspace import write_workspace
-from support.command import environment, remit
+from support.command import environment, remit, remit_command
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,28 @@ def test_nothing_is_written_where_nobody_can_be_asked(company: Path, home: dict[
     assert done.returncode == 2
     assert "--yes" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a terminal is made as POSIX has it")
+@pytest.mark.parametrize(("answer", "code"), [(b"n\n", 1), (b"y\n", 0)])
+def test_who_sits_at_a_terminal_is_asked(company: Path, home: dict[str, str], answer: bytes, code: int) -> None:
+    keyboard, terminal = os.openpty()
+    try:
+        os.write(keyboard, answer)
+        done = subprocess.run(
+            remit_command("install", "cursor"),
+            cwd=company,
+            env=environment(**home),
+            stdin=terminal,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert done.returncode == code
+    assert (Path(home["HOME"]) / ".cursor" / "mcp.json").exists() == (code == 0)
 
 
 def test_a_file_that_is_broken_is_left_alone(company: Path, home: dict[str, str], tmp_path: Path) -> None:
