@@ -126,7 +126,7 @@ MISTAKES: list[tuple[str, str, tuple[int, int], str]] = [
     ("method: POST", "method: GET", (25, 7), "GET has no body"),
     ("body: {by: {from: user.sub}}", "encoding: form", (25, 7), "there is no body to encode"),
     ("body: {by: {from: user.sub}}", "body: [1]\n      encoding: form", (25, 13), "a form body is a mapping"),
-    ("body: {by: {from: user.sub}}", "encoding: multipart", (25, 17), "encoding must be json or form"),
+    ("body: {by: {from: user.sub}}", "encoding: soap", (25, 17), "encoding must be json, form"),
     ("idempotencyKey: auto", "idempotencyHeader: X", (26, 7), "there is no key to send"),
     ("idempotencyKey: auto", "idempotencyKey: auto\n      idempotencyHeader: Cookie", (27, 7), "Cookie is not"),
     # the response

@@ -103,10 +103,12 @@ def test_an_absent_argument_leaves_no_trace_in_the_query() -> None:
         ("form", [], ""),
         ("form", None, ""),
         ("comma", ["a", "b;c", 1], "x=a,b%3Bc,1"),
+        ("comma", ["a,b", "c"], "x=a%2Cb,c"),
         ("space", ["a", "b"], "x=a%20b"),
         ("pipe", ["a", "b"], "x=a%7Cb"),
         ("brackets", ["a", "b"], "x%5B%5D=a&x%5B%5D=b"),
         ("brackets", {"k": {"l": [1, 2]}}, "x%5Bk%5D%5Bl%5D%5B%5D=1&x%5Bk%5D%5Bl%5D%5B%5D=2"),
+        ("brackets", {"k": [{"l": 1}, {"l": 2}]}, "x%5Bk%5D%5B0%5D%5Bl%5D=1&x%5Bk%5D%5B1%5D%5Bl%5D=2"),
         ("deepObject", {"k": "v&w", "n": None, "l": [1, True]}, "x%5Bk%5D=v%26w&x%5Bl%5D=1&x%5Bl%5D=true"),
         ("json", {"k": [1, None]}, "x=%7B%22k%22%3A%5B1%2Cnull%5D%7D"),
         ("json", "a", "x=a"),
@@ -121,14 +123,13 @@ def test_each_style_writes_lists_and_objects_its_own_way(style: str, value: Any,
     [
         ("form", {"admin": "true"}),
         ("form", [["a"]]),
-        ("comma", ["a,b"]),
         ("comma", {"a": 1}),
         ("space", ["a b"]),
         ("pipe", ["a|b"]),
         ("deepObject", ["a"]),
         ("deepObject", {"a][b": 1}),
         ("brackets", {"": 1}),
-        ("brackets", {"a": [{"b": 1}]}),
+        ("brackets", {"a": [{"": 1}]}),
     ],
 )
 def test_what_a_style_cannot_carry_without_ambiguity_is_refused(style: str, value: Any) -> None:
@@ -143,12 +144,14 @@ def test_a_list_in_any_style_comes_back_with_the_same_items(items: list[str], st
     try:
         query = query_of(build(STYLES[style], a=items))
     except RequestUnusable:
-        assert style in {"comma", "space", "pipe"}
+        assert style in {"space", "pipe"}
         return
     found = parse_qs(query, keep_blank_values=True, strict_parsing=True)
-    delimiter = {"comma": ",", "space": " ", "pipe": "|"}.get(style)
+    delimiter = {"space": " ", "pipe": "|"}.get(style)
     if style == "json":
         assert json.loads(found["x"][0]) == items
+    elif style == "comma":
+        assert [unquote(item) for item in query.removeprefix("x=").split(",")] == items
     elif delimiter:
         assert found["x"][0].split(delimiter) == items
     else:
@@ -176,7 +179,7 @@ def test_no_header_value_can_end_its_line(text: str) -> None:
         assert not re.fullmatch(r"[!-~]([ -~]*[!-~])?", text) or len(text) > 4096
         return
     assert headers == (("X-Note", text),)
-    assert re.fullmatch(r"[ -~]+", text)
+    assert re.fullmatch(r"[ -~]*", text)
 
 
 def test_a_request_without_body_declares_no_content() -> None:

@@ -28,7 +28,15 @@ from remit.catalog.request_plan import RequestCompiler, plan_retry
 from remit.catalog.response_plan import compile_object_schema, compile_response
 from remit.catalog.schema import Schema
 from remit.catalog.tool import Tool, ToolAnnotations
-from remit.catalog.upstream import Upstream, check_auth, compile_auth, compile_timeout, compile_upstream
+from remit.catalog.upload import with_uploads
+from remit.catalog.upstream import (
+    Upstream,
+    check_auth,
+    compile_auth,
+    compile_max_request,
+    compile_timeout,
+    compile_upstream,
+)
 
 _PROPERTY_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _UNREADABLE_ROOTS: Final = ("$ref", "allOf", "anyOf", "oneOf", "not", "patternProperties", "unevaluatedProperties")
@@ -96,10 +104,13 @@ class _ToolCompiler:
             flaws.add(
                 (*path, "description"), "title or description has characters that cannot be seen", "take them out"
             )
-        schema = self._input(block.input)
+        max_bytes = compile_max_request(upstream.limits, block.limits, path, flaws)
+        schema = self._input(block, max_bytes)
         arguments = self._arguments(schema)
         retry = plan_retry(upstream.retry, block.retry, block.request, path, flaws)
-        plan = RequestCompiler(block.request, arguments, (*path, "request"), flaws).compile(self.upstream, retry)
+        plan = RequestCompiler(block.request, arguments, (*path, "request"), flaws).compile(
+            self.upstream, retry, max_bytes
+        )
         self._check_unused(arguments)
         compiled_schema = compile_object_schema(schema, (*path, "input"), flaws) or Schema({})
         self._check_examples(block, compiled_schema)
@@ -117,7 +128,7 @@ class _ToolCompiler:
             upstream=self.definition.name,
             tags=tuple(block.tags),
             facts=block.policy,
-            digest=self._digest(block, schema, retry, timeout=timeout, auth=asdict(auth)),
+            digest=self._digest(block, schema, retry, timeout=timeout, auth=asdict(auth), max_bytes=max_bytes),
             where=where,
             auth=auth,
             timeout=timeout,
@@ -126,9 +137,9 @@ class _ToolCompiler:
             arguments=compiled_schema,
         )
 
-    def _input(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """The input schema, closed: an argument nobody declared would go nowhere."""
-        path = (*self.path, "input")
+    def _input(self, block: ToolBlock, max_bytes: int) -> dict[str, Any]:
+        """The input schema, closed: an argument nobody declared would go nowhere. Uploads get the schema of a file."""
+        path, schema = (*self.path, "input"), block.input
         for name in _UNREADABLE_ROOTS:
             if name in schema:
                 message = f"{name} may not stand at the root, where models cannot read it"
@@ -136,7 +147,8 @@ class _ToolCompiler:
         if schema.get("additionalProperties", False) is not False:
             hint = "leave additionalProperties out"
             self.flaws.add((*path, "additionalProperties"), "arguments that are not declared would go nowhere", hint)
-        return {**(schema or {"type": "object", "properties": {}}), "additionalProperties": False}
+        schema = {**(schema or {"type": "object", "properties": {}}), "additionalProperties": False}
+        return with_uploads(schema, block.request.uploads, max_bytes, path, self.flaws)
 
     def _arguments(self, schema: Mapping[str, Any]) -> Arguments:
         path = (*self.path, "input")
@@ -185,7 +197,7 @@ class _ToolCompiler:
     def _digest(self, block: ToolBlock, schema: dict[str, Any], retry: RetryPlan, **resolved: Any) -> str:
         """SHA-256 over canonical JSON of the definition as it takes effect."""
         definition = {
-            "tool": block.model_dump(mode="json", exclude={"examples", "input", "auth", "retry", "timeout"}),
+            "tool": block.model_dump(mode="json", exclude={"examples", "input", "auth", "retry", "timeout", "limits"}),
             "input": schema,
             "upstream": [self.definition.name, self.upstream.base_url, self.definition.upstream.headers],
             "retry": [retry.attempts, sorted(map(str, retry.when)), retry.backoff],

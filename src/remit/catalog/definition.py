@@ -23,6 +23,21 @@ Size = Annotated[str, Field(pattern=r"^[0-9]{1,9}(B|KiB|MiB)$", examples=["64KiB
 Style = Literal["form", "comma", "space", "pipe", "deepObject", "brackets", "json"]
 #: Of an answer, without parameters.
 MediaType = Annotated[str, Field(pattern=r"^[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}$", examples=["image/png"])]
+#: Of a request's body, with its parameters: ``application/json; profile=x``.
+BodyMediaType = Annotated[
+    str,
+    Field(
+        max_length=255,
+        pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *; *[A-Za-z0-9_.+-]+=[A-Za-z0-9_.+/:-]+)*$",
+        examples=["application/vnd.api+json"],
+    ),
+]
+#: Of an upload: ``image/png``, ``image/*``.
+MediaRange = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9!#$&^_.+-]{1,64}/([a-z0-9!#$&^_.+-]{1,64}|\*)$", examples=["image/png", "image/*"]),
+]
+BodyEncoding = Literal["json", "form", "multipart", "text", "binary", "xml", "merge-patch", "json-patch"]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
 #: A literal, ``$name`` for an argument, ``$$`` for a literal dollar, or ``{from: user.sub}``.
 Binding = Any
@@ -71,6 +86,18 @@ class RetryBlock(_Block):
     backoff: Duration = Field(default="100ms", description="Wait before the second attempt; doubles, with jitter")
 
 
+class LimitsBlock(_Block):
+    """How much a call may ask of the API."""
+
+    max_request_bytes: Size = Field(default="256KiB", description="Of a request's body")
+
+
+class ToolLimitsBlock(_Block):
+    """What differs for one tool."""
+
+    max_request_bytes: Size | None = None
+
+
 class UpstreamBlock(_Block):
     """The API that the file's tools call."""
 
@@ -79,6 +106,7 @@ class UpstreamBlock(_Block):
     headers: dict[str, str] = Field(default={}, max_length=30, description="Static headers of every request")
     timeout: Duration = Field(default="10s", description="For a whole call, retries included")
     retry: RetryBlock | None = None
+    limits: LimitsBlock = LimitsBlock()
 
 
 class ToolAuthBlock(_Block):
@@ -95,9 +123,14 @@ class RequestBlock(_Block):
     path: str = Field(max_length=1024, pattern=r"^/", description="`{x}` is argument x, one encoded segment part")
     query: dict[str, Binding] = Field(default={}, max_length=100)
     headers: dict[str, Binding] = Field(default={}, max_length=30)
+    cookies: dict[str, Binding] = Field(default={}, max_length=30)
     body: Binding = None
     style: dict[str, Style] = Field(default={}, description="Per list or object argument, in the query or a form body")
-    encoding: Literal["json", "form"] = "json"
+    encoding: BodyEncoding = Field(default="json", description="How the body is written")
+    media_type: BodyMediaType | None = Field(default=None, description="Content-Type, where the encoding's is not it")
+    uploads: dict[str, Annotated[list[MediaRange], Field(max_length=20)]] = Field(
+        default={}, max_length=20, description="Arguments that are files → what they may be, [] for anything"
+    )
     idempotency_key: Literal["off", "auto"] = Field(
         default="off", description="auto: a key that is stable for one tool call"
     )
@@ -188,6 +221,7 @@ class ToolBlock(_Block):
     annotations: AnnotationsBlock = AnnotationsBlock()
     timeout: Duration | None = None
     retry: RetryBlock | None = None
+    limits: ToolLimitsBlock = ToolLimitsBlock()
     tags: list[Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.:-]{1,64}$")]] = Field(default=[], max_length=20)
     policy: dict[str, Any] = Field(default={}, description="Facts about the tool that policy sees")
     examples: list[ExampleBlock] = Field(default=[], max_length=50)

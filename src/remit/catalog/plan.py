@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 
-from remit.catalog.definition import Style
 from remit.catalog.expression import Expression, RedactPath
 from remit.catalog.schema import Schema
 
@@ -20,11 +20,24 @@ class Fixed:
     value: Any
 
 
+@dataclass(slots=True, eq=False)
+class Renames:
+    """What the members of a value are called on the wire where the argument calls them something else.
+
+    ``members``: argument's name → wire name and the renames inside; ``items``: the renames of a list's items.
+    Filled while a schema is read, since a schema may hold itself; not changed after that.
+    """
+
+    members: dict[str, tuple[str, Renames | None]] = field(default_factory=dict)
+    items: Renames | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Argument:
     """An argument of the call, which may be absent."""
 
     name: str
+    renames: Renames | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +66,83 @@ Binding = Fixed | Argument | FromContext | Members | Items
 
 # ── request ──────────────────────────────────────────────────────────────────────────────
 
+#: How a value is written. The first eight are OpenAPI's; ``tabDelimited`` is Swagger 2.0's ``tsv``; ``brackets`` is
+#: ``x[]=a`` and ``x[k]=v``; ``json`` writes a list or object as JSON and anything else as text; ``content`` writes
+#: everything as JSON; ``text`` takes texts, numbers and booleans alone; ``file`` is an upload.
+WireStyle = Literal[
+    "form",
+    "spaceDelimited",
+    "pipeDelimited",
+    "deepObject",
+    "simple",
+    "label",
+    "matrix",
+    "cookie",
+    "tabDelimited",
+    "brackets",
+    "json",
+    "content",
+    "text",
+    "file",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How one value is written.
+
+    ``takes``: what may stand there beside texts, numbers and booleans; anything else is refused. ``media_types``: of a part of a multipart body, the
+    first is what is sent (of a file: what it may be, ``image/*`` included); none means by the value.
+    """
+
+    style: WireStyle
+    explode: bool = False
+    allow_reserved: bool = False
+    takes: Literal["scalar", "list", "object", "any"] = "any"
+    media_types: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One member of a query or of a form body."""
+    """One named place of a path, query, header, cookie or form.
+
+    ``wire``: the name as it is sent, percent-encoded unless given. ``others``: names, in small letters, that the
+    members of an object may not take when they become fields of their own.
+    """
 
     name: str
+    encoding: Encoding
+    wire: str = ""
+    others: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not self.wire:
+            object.__setattr__(self, "wire", quote(self.name, safe=""))
+
+
+class Bound(NamedTuple):
+    """A field and where its value comes from."""
+
+    field: Field
     binding: Binding
-    style: Style
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """How a body is written; the value is that of ``binding``.
+
+    ``media_type`` is the Content-Type (a multipart body's boundary is added; a file's own comes first).
+    Of ``form`` and ``multipart``: ``fields`` by member, in the order they are sent; ``rest`` is for members it does
+    not name, and ``headers`` go with each part of that name. Of ``binary``: ``rest`` says which files may be sent.
+    """
+
+    kind: Literal["json", "form", "multipart", "text", "binary"]
+    media_type: str
+    binding: Binding
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    rest: Encoding = Encoding("json", explode=True)
+    headers: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    charset: str = "utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +154,16 @@ class RetryPlan:
     backoff: float = 0.1
 
 
-#: One path segment: literal text (already encoded) and arguments.
-Segment = tuple[str | Argument, ...]
+#: One path segment: literal text (already encoded) and fields.
+Segment = tuple[str | Bound, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPlan:
     """A compiled request block.
 
-    ``base_url`` has no trailing slash; ``form`` holds the fields of a form body, ``body`` the tree of a JSON one.
-    ``repeatable``: sending twice acts once (RFC 9110 §9.2.2, or by idempotency key).
+    ``base_url`` has no trailing slash. ``repeatable``: sending twice acts once (RFC 9110 §9.2.2, or by idempotency
+    key). ``max_bytes`` bounds the body.
     """
 
     method: str
@@ -89,13 +171,14 @@ class RequestPlan:
     base_url: str
     path: str
     segments: tuple[Segment, ...]
-    query: tuple[Field, ...]
-    headers: tuple[tuple[str, Binding], ...]
-    body: Binding | None
-    form: tuple[Field, ...] | None
+    query: tuple[Bound, ...]
+    headers: tuple[Bound, ...]
+    body: Body | None
     idempotency_header: str
     repeatable: bool
     retry: RetryPlan
+    cookies: tuple[Bound, ...] = ()
+    max_bytes: int = 256 * 1024
 
 
 # ── response ─────────────────────────────────────────────────────────────────────────────

@@ -8,17 +8,22 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from remit.catalog.binding import Arguments, bind_leaf, bind_tree, scalar_text
-from remit.catalog.definition import RequestBlock, RetryBlock, Style
+from remit.catalog.body_plan import BodyCompiler
+from remit.catalog.definition import RequestBlock, RetryBlock
 from remit.catalog.grammar import did_you_mean
-from remit.catalog.plan import Argument, Binding, Field, Fixed, RequestPlan, RetryPlan, Segment
+from remit.catalog.plan import Argument, Body, Bound, Encoding, Field, Fixed, Members, RequestPlan, RetryPlan, Segment
 from remit.catalog.problem import Flaws, Path
+from remit.catalog.styles import encoding_of
 from remit.catalog.upstream import Upstream, check_header_names, check_header_text, compile_retry
 
 #: RFC 9110 §9.2.2
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _LITERAL: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
+_COOKIE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
-_OBJECT_STYLES: Final = frozenset({"deepObject", "brackets", "json"})
+_IN_PATH: Final = Encoding("simple", takes="scalar")
+_IN_HEADER: Final = Encoding("simple", takes="scalar")
+_IN_COOKIE: Final = Encoding("cookie", takes="scalar")
 
 
 @dataclass(slots=True)
@@ -30,19 +35,17 @@ class RequestCompiler:
     path: Path
     flaws: Flaws
 
-    def compile(self, upstream: Upstream, retry: RetryPlan) -> RequestPlan:
+    def compile(self, upstream: Upstream, retry: RetryPlan, max_bytes: int) -> RequestPlan:
         """The plan. It is of use only when nothing was added to the flaws."""
         block = self.block
-        repeatable = block.method in _REPEATABLE or block.idempotency_key == "auto"
         segments = self._segments()
-        query = tuple(self._field("query", name, value) for name, value in block.query.items())
+        query = tuple(self._query(name, value) for name, value in block.query.items())
         headers = self._headers(upstream)
-        form = self._form() if block.encoding == "form" and block.body is not None else None
-        body = self._body() if block.encoding == "json" and block.body is not None else None
-        self._check_body()
-        self._check_styles(
-            {field.binding.name for field in (*query, *(form or ())) if isinstance(field.binding, Argument)}
-        )
+        cookies = self._cookies()
+        bodies = BodyCompiler(block, self.arguments, self.path, self.flaws)
+        body = bodies.compile()
+        self._check_uploads(bodies.uploads_sent(body))
+        self._check_styles(_styled(query, body))
         return RequestPlan(
             method=block.method,
             origin=upstream.origin,
@@ -51,11 +54,12 @@ class RequestCompiler:
             segments=segments,
             query=query,
             headers=headers,
+            cookies=cookies,
             body=body,
-            form=form,
             idempotency_header=self._idempotency_header(),
-            repeatable=repeatable,
+            repeatable=block.method in _REPEATABLE or block.idempotency_key == "auto",
             retry=retry,
+            max_bytes=max_bytes,
         )
 
     # ── path ──
@@ -68,10 +72,10 @@ class RequestCompiler:
         return tuple(self._segment(text) for text in texts)
 
     def _segment(self, text: str) -> Segment:
-        parts: list[str | Argument] = []
+        parts: list[str | Bound] = []
         for index, part in enumerate(_PLACEHOLDER.split(text)):
             if index % 2:
-                parts.append(self._path_argument(part))
+                parts.append(Bound(Field(part, _IN_PATH), self._path_argument(part)))
             elif part:
                 self._check_literal(part)
                 parts.append(part)
@@ -93,38 +97,13 @@ class RequestCompiler:
         elif text.removeprefix("$") in self.arguments.properties and text.startswith("$"):
             self._add("path", f'"{text}" is literal text here', f"write {{{text[1:]}}}")
 
-    # ── query, form, body ──
+    # ── query ──
 
-    def _field(self, place: str, name: str, value: Any) -> Field:
-        path = (*self.path, place, name)
-        binding: Binding
-        if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
-            binding = bind_tree(value, path, self.arguments, self.flaws)
-        else:
-            binding = bind_leaf(value, path, self.arguments, self.flaws)
-        style: Style = "form"
-        if isinstance(binding, Argument):
-            style = self.block.style.get(binding.name, "form")
-            if self.arguments.kinds(binding.name) == {"object"} and style not in _OBJECT_STYLES:
-                hint = f"set style: {{{binding.name}: json}}, deepObject or brackets"
-                self.flaws.add(path, f'style {style} cannot carry the object "{binding.name}"', hint)
-        return Field(name, binding, style)
-
-    def _form(self) -> tuple[Field, ...]:
-        if not isinstance(self.block.body, dict):
-            self._add("body", "a form body is a mapping of its fields", "name the fields one by one")
-            return ()
-        return tuple(self._field("body", name, value) for name, value in self.block.body.items())
-
-    def _body(self) -> Binding:
-        return bind_tree(self.block.body, (*self.path, "body"), self.arguments, self.flaws)
-
-    def _check_body(self) -> None:
-        block = self.block
-        if block.body is not None and block.method in {"GET", "HEAD"}:
-            self._add("body", f"{block.method} has no body", "use query, or another method", at_key=True)
-        if block.body is None and "encoding" in block.model_fields_set:
-            self._add("encoding", "there is no body to encode", "leave encoding out", at_key=True)
+    def _query(self, name: str, value: Any) -> Bound:
+        path = (*self.path, "query", name)
+        flat = isinstance(value, list) and not any(isinstance(item, list | dict) for item in value)
+        binding = (bind_tree if flat else bind_leaf)(value, path, self.arguments, self.flaws)
+        return Bound(Field(name, encoding_of(binding, self.block.style, self.arguments, path, self.flaws)), binding)
 
     def _check_styles(self, fields: set[str]) -> None:
         for name, style in self.block.style.items():
@@ -139,10 +118,17 @@ class RequestCompiler:
             elif style == "deepObject" and kinds == {"array"}:
                 self.flaws.add(path, "deepObject is for objects", "use form, comma, space, pipe, brackets or json")
 
-    # ── headers ──
+    def _check_uploads(self, sent: set[str]) -> None:
+        for name in self.block.uploads:
+            path = (*self.path, "uploads", name)
+            if name not in sent:
+                hint = f"write it as a part of a multipart body, or body: ${name} with encoding: binary"
+                self.flaws.add(path, f'the file "{name}" is not sent as one', hint, at_key=True)
 
-    def _headers(self, upstream: Upstream) -> tuple[tuple[str, Binding], ...]:
-        headers: dict[str, tuple[str, Binding]] = {name.lower(): (name, fixed) for name, fixed in upstream.headers}
+    # ── headers and cookies ──
+
+    def _headers(self, upstream: Upstream) -> tuple[Bound, ...]:
+        headers = {name.lower(): Bound(Field(name, _IN_HEADER), fixed) for name, fixed in upstream.headers}
         check_header_names(self.block.headers, (*self.path, "headers"), self.flaws)
         for name, value in self.block.headers.items():
             path = (*self.path, "headers", name)
@@ -151,8 +137,20 @@ class RequestCompiler:
                 check_header_text(scalar_text(binding.value), path, self.flaws)
             elif isinstance(binding, Argument) and self.arguments.is_collection(binding.name):
                 self.flaws.add(path, f'"{binding.name}" is a list or object', "a header holds texts and numbers")
-            headers[name.lower()] = (name, binding)
+            headers[name.lower()] = Bound(Field(name, _IN_HEADER), binding)
         return tuple(headers.values())
+
+    def _cookies(self) -> tuple[Bound, ...]:
+        cookies: list[Bound] = []
+        for name, value in self.block.cookies.items():
+            path = (*self.path, "cookies", name)
+            binding = bind_leaf(value, path, self.arguments, self.flaws)
+            if not _COOKIE_NAME.fullmatch(name):
+                self.flaws.add(path, f'"{name[:60]}" is no cookie name', "use letters, digits and hyphens", at_key=True)
+            if isinstance(binding, Argument) and self.arguments.is_collection(binding.name):
+                self.flaws.add(path, f'"{binding.name}" is a list or object', "a cookie holds texts and numbers")
+            cookies.append(Bound(Field(name, _IN_COOKIE, name), binding))
+        return tuple(cookies)
 
     def _idempotency_header(self) -> str:
         name = self.block.idempotency_header
@@ -167,6 +165,14 @@ class RequestCompiler:
 
     def _add(self, key: str, message: str, hint: str = "", *, at_key: bool = False) -> None:
         self.flaws.add((*self.path, key), message, hint, at_key=at_key)
+
+
+def _styled(query: tuple[Bound, ...], body: Body | None) -> set[str]:
+    """The arguments that a style can be set for."""
+    bindings = [bound.binding for bound in query]
+    if body is not None and body.kind in {"form", "multipart"} and isinstance(body.binding, Members):
+        bindings += [binding for _, binding in body.binding.members]
+    return {binding.name for binding in bindings if isinstance(binding, Argument)}
 
 
 def plan_retry(

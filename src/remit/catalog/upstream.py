@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from remit.catalog.definition import AuthBlock, RetryBlock, ToolAuthBlock, UpstreamBlock, amount
+from remit.catalog.definition import (
+    AuthBlock,
+    LimitsBlock,
+    RetryBlock,
+    ToolAuthBlock,
+    ToolLimitsBlock,
+    UpstreamBlock,
+    amount,
+)
 from remit.catalog.plan import Fixed, RetryPlan
 from remit.catalog.problem import Flaws, Path
 from remit.catalog.tool import ToolAuth
@@ -22,6 +30,7 @@ _URL: Final = re.compile(
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,4094}[\x21-\x7e])?")
 
+_MAX_REQUEST: Final = 16 * 1024 * 1024
 _RESOURCE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[!-~](?<!#))+")
 
 #: Headers that are ours, the connection's, or that tell the API who is calling: never set by a tool file.
@@ -193,6 +202,16 @@ def compile_timeout(text: str, path: Path, flaws: Flaws) -> float:
     if not 0.01 <= seconds <= 600:
         flaws.add(path, f"timeout {text} is not between 10ms and 10m")
     return seconds
+
+
+def compile_max_request(upstream: LimitsBlock, tool: ToolLimitsBlock, path: Path, flaws: Flaws) -> int:
+    """The longest body of one tool's requests, in bytes; ``path`` leads to the tool."""
+    text = tool.max_request_bytes or upstream.max_request_bytes
+    size = int(amount(text))
+    if not 1 <= size <= _MAX_REQUEST:
+        where: Path = path if tool.max_request_bytes else ("upstream",)
+        flaws.add((*where, "limits", "maxRequestBytes"), f"maxRequestBytes {text} is not between 1B and 16MiB")
+    return size
 
 
 def compile_retry(block: RetryBlock | None) -> RetryPlan:

@@ -7,19 +7,30 @@ its parameter, a header value inside its line, a body value inside its place in 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote, urlencode
 
-from remit.catalog.plan import Argument, Binding, Field, Fixed, FromContext, Items, Members, RequestPlan, Segment
+from remit.catalog.plan import (
+    Argument,
+    Binding,
+    Bound,
+    Field,
+    Fixed,
+    FromContext,
+    Items,
+    Members,
+    Renames,
+    RequestPlan,
+    Segment,
+)
 from remit.catalog.tool import Tool
-from remit.catalog.upstream import is_header_text
-from remit.downstream.fields import Encode, Pair, encode_json, pairs_of, plain_text
+from remit.downstream.wire.bodies import Written, write_body
+from remit.downstream.wire.places import cookie_pairs, header_value, leads_away, path_value, query_pairs
+from remit.downstream.wire.styles import Pair
 from remit.errors import RequestUnusable
 
 _MAX_URL: Final = 8192
-_FORM: Final = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +68,18 @@ def build_request(tool: Tool, arguments: Mapping[str, Any], context: CallContext
     plan = tool.plan
     try:
         fill = _Filler(arguments, context)
-        url = plan.base_url + "".join(f"/{fill.segment(segment)}" for segment in plan.segments)
-        query = "&".join(f"{_encoded(name)}={value}" for name, value in fill.fields(plan.query, _encoded))
+        url = plan.base_url + "".join([f"/{fill.segment(segment)}" for segment in plan.segments])
+        if plan.query:
+            url += fill.query(plan)
         body = fill.body(plan)
-        headers = fill.headers(plan, with_body=body is not None)
+        headers = fill.headers(plan, body)
     except UnicodeEncodeError:
         raise RequestUnusable("an argument holds half a character (a lone surrogate)") from None
     except (RecursionError, ValueError):
         raise RequestUnusable("an argument holds what JSON cannot: NaN, infinity, or too deep a nesting") from None
-    url += f"?{query}" if query else ""
     if len(url) > _MAX_URL:
         raise RequestUnusable(f"the arguments make an address of more than {_MAX_URL} characters")
-    return ApiRequest(plan.method, url, headers, body, plan.repeatable)
-
-
-def _encoded(text: str) -> str:
-    """Everything but RFC 3986's unreserved characters, percent-encoded."""
-    return quote(text, safe="")
+    return ApiRequest(plan.method, url, headers, body[0] if body else None, plan.repeatable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +94,9 @@ class _Filler:
         match binding:
             case Fixed(value):
                 return value
-            case Argument(name):
-                return self.arguments.get(name, _ABSENT)
+            case Argument(name, renames):
+                value = self.arguments.get(name, _ABSENT)
+                return value if renames is None else _renamed(value, renames)
             case FromContext():
                 return self.from_context(binding)
             case Members(members):
@@ -111,44 +118,48 @@ class _Filler:
         return value
 
     def segment(self, segment: Segment) -> str:
-        """One path segment. What decodes to ``.``, ``..`` or nothing would leave its place."""
-        if not segment:
-            return ""
-        raw = "".join(part if isinstance(part, str) else self.path_text(part) for part in segment)
-        if raw in {".", ".."}:
-            raise RequestUnusable(f'"{raw}" cannot stand in a path')
-        return "".join(part if isinstance(part, str) else _encoded(self.path_text(part)) for part in segment)
-
-    def path_text(self, argument: Argument) -> str:
-        """A path value as text. A server that decodes before it routes must not be led upwards either."""
-        value = self.arguments.get(argument.name)
-        text = "" if value is None else plain_text(argument.name, value)
-        if not text:
-            raise RequestUnusable(f'"{argument.name}" is empty, and the path needs it')
-        if not {".", ".."}.isdisjoint(text.replace("\\", "/").split("/")):
-            raise RequestUnusable(f'"{argument.name}" holds "." or ".." as a part of a path')
+        """One path segment, whose values may not lead out of it."""
+        if len(segment) == 1 and isinstance(segment[0], str):
+            return segment[0]
+        text = "".join([part if isinstance(part, str) else self.path_value(part) for part in segment])
+        if leads_away(text):
+            names = " or ".join(f'"{part.field.name[:80]}"' for part in segment if not isinstance(part, str))
+            raise RequestUnusable(f'{names} holds "." or ".." as a part of a path')
         return text
 
-    def fields(self, fields: tuple[Field, ...], encode: Encode) -> list[Pair]:
-        """The pairs of a query or a form; values are encoded by ``encode``, names are not."""
+    def path_value(self, bound: Bound) -> str:
+        """One value of a segment, escaped."""
+        value = self.value(bound.binding)
+        return path_value(bound.field, None if value is _ABSENT else value)
+
+    def query(self, plan: RequestPlan) -> str:
+        """The query with its question mark, or nothing."""
+        text = "&".join([f"{name}={value}" for name, value in self.pairs(plan.query, query_pairs)])
+        return f"?{text}" if text else ""
+
+    def pairs(self, fields: tuple[Bound, ...], write: Callable[[Field, Any], list[Pair]]) -> list[Pair]:
+        """The pairs of those fields that have a value."""
         pairs: list[Pair] = []
-        for member in fields:
-            value = self.value(member.binding)
+        for place, binding in fields:
+            value = self.value(binding)
             if value is not _ABSENT:
-                pairs += pairs_of(member.name, value, member.style, encode)
+                pairs += write(place, value)
         return pairs
 
-    def headers(self, plan: RequestPlan, *, with_body: bool) -> tuple[tuple[str, str], ...]:
-        """The headers of the plan, and those its body and key need."""
+    def headers(self, plan: RequestPlan, body: Written | None) -> tuple[tuple[str, str], ...]:
+        """The headers of the plan, and those its cookies, body and key need."""
         headers: list[tuple[str, str]] = []
-        for name, binding in plan.headers:
+        for place, binding in plan.headers:
             value = self.value(binding)
-            if value is not _ABSENT and value is not None:
-                headers.append((name, _header_text(name, value)))
+            text = None if value is _ABSENT else header_value(place, value)
+            if text is not None:
+                headers.append((place.name, text))
+        if plan.cookies and (cookies := self.pairs(plan.cookies, cookie_pairs)):
+            headers.append(("Cookie", "; ".join([f"{name}={value}" for name, value in cookies])))
         if plan.idempotency_header:
             headers.append((plan.idempotency_header, self.idempotency_key(plan)))
-        if with_body:
-            headers.append(("Content-Type", "application/json" if plan.form is None else _FORM))
+        if body is not None:
+            headers.append(("Content-Type", body[1]))
         return tuple(headers)
 
     def idempotency_key(self, plan: RequestPlan) -> str:
@@ -156,21 +167,24 @@ class _Filler:
         call = self.from_context(FromContext("call", "id"))
         return hashlib.sha256(f"{plan.method} {plan.base_url}{plan.path}\n{call}".encode()).hexdigest()[:32]
 
-    def body(self, plan: RequestPlan) -> bytes | None:
-        """The body's bytes. A tree all of whose members are absent is an empty object; an absent ``$name`` is none."""
-        if plan.form is not None:
-            return urlencode(self.fields(plan.form, str)).encode("ascii")
-        if plan.body is None:
+    def body(self, plan: RequestPlan) -> Written | None:
+        """The body. One all of whose members are absent is an empty object; an absent ``$name`` is none."""
+        body = plan.body
+        if body is None:
             return None
-        value = self.value(plan.body)
+        value = self.value(body.binding)
         if value is _ABSENT:
-            return b"{}" if isinstance(plan.body, Members) else None
-        return encode_json(value).encode()
+            if not isinstance(body.binding, Members):
+                return None
+            value = {}
+        return write_body(body, value, plan.max_bytes)
 
 
-def _header_text(name: str, value: Any) -> str:
-    """A header's value; one that could end its line or be read as something else is refused."""
-    text = plain_text(name, value)
-    if not is_header_text(text):
-        raise RequestUnusable(f'the value for the header "{name}" is not printable ASCII')
-    return text
+def _renamed(value: Any, renames: Renames) -> Any:
+    """The value with its members called what the wire calls them, at every depth that ``renames`` knows."""
+    if isinstance(value, dict):
+        members = ((key, member, *renames.members.get(key, (key, None))) for key, member in value.items())
+        return {wire: member if inner is None else _renamed(member, inner) for _, member, wire, inner in members}
+    if isinstance(value, list) and renames.items is not None:
+        return [_renamed(item, renames.items) for item in value]
+    return value

@@ -12,10 +12,10 @@ from typing import Any, Final
 from remit.catalog.expression import ExpressionFailed
 from remit.catalog.plan import ResponsePlan
 from remit.catalog.tool import Tool
-from remit.downstream.fields import encode_json
 from remit.downstream.file import File
 from remit.downstream.refusal import refusal
 from remit.downstream.response import ApiResponse, read_content
+from remit.downstream.wire.text import encode_json
 from remit.errors import ResponseUnusable
 
 _MAX_DEPTH: Final = 64

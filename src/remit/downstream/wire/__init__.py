@@ -1,0 +1,1 @@
+"""The bytes on the wire: values → path segments, queries, headers, cookies and bodies (rules)."""
