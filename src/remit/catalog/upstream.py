@@ -125,6 +125,14 @@ def check_header_names(names: Iterable[str], path: Path, flaws: Flaws) -> None:
         seen.add(folded)
 
 
+def may_set_header(name: str) -> bool:
+    """Whether a tool may set this header: well-formed, and none that is ours or the connection's."""
+    folded = name.lower()
+    return bool(_HEADER_NAME.fullmatch(name)) and not (
+        folded in _FORBIDDEN_HEADERS or folded.startswith(_FORBIDDEN_PREFIXES)
+    )
+
+
 def is_header_text(text: str) -> bool:
     """Whether ``text`` may be a header's value: printable ASCII, no space at either end (RFC 9110 §5.5, narrowed)."""
     return _HEADER_VALUE.fullmatch(text) is not None
