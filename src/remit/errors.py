@@ -4,7 +4,7 @@
 
     RemitError               code · message · detail · hint
     ├── SetupError           found before serving; `remit check` lists them all; exit 2
-    │       SettingsInvalid · DefinitionInvalid · PolicyInvalid · KeyRingInvalid · StateInvalid
+    │       SettingsInvalid · DefinitionInvalid · DescriptionInvalid · PolicyInvalid · KeyRingInvalid · StateInvalid
     ├── AuthenticationError  the caller's own token: 401 with a challenge
     │   ├── TokenMissing     no error code on the wire (RFC 6750 §3.1)
     │   ├── SignInRequired   `remit login` has to be run
@@ -99,6 +99,12 @@ class DefinitionInvalid(SetupError):
     """A tool file cannot be used."""
 
     code = "definition_invalid"
+
+
+class DescriptionInvalid(SetupError):
+    """Nothing of an API description can be read."""
+
+    code = "description_invalid"
 
 
 class PolicyInvalid(SetupError):
