@@ -41,20 +41,14 @@ def text_of(field: Field, value: Any, escape: Escape) -> str | None:
     style = field.encoding.style
     if style in _AS_CONTENT:
         return escape.value(content_of(field, value, escape))
-    if style == "matrix":
-        return _matrix(field, value, escape)
+    if style == "matrix":  # of what is empty the name alone is sent (RFC 6570 §3.2.7)
+        pairs = pairs_of(field, value, escape)
+        return "".join(f";{name}={text}" if text else f";{name}" for name, text in pairs) or None
     prefix = "." if style == "label" else ""
     if not isinstance(value, list | dict):
         return prefix + escape.value(plain_text(field.name, value))
     _check_taken(field, value)
     return _joined_text(field, value, escape, prefix)
-
-
-def _matrix(field: Field, value: Any, escape: Escape) -> str | None:
-    """An empty value leaves the name alone; a list that is joined is none (RFC 6570 §3.2.1)."""
-    joined = isinstance(value, list | dict) and not field.encoding.explode
-    pairs = pairs_of(field, value, escape)
-    return "".join(f";{name}={text}" if text or joined else f";{name}" for name, text in pairs) or None
 
 
 def content_of(field: Field, value: Any, escape: Escape) -> str:

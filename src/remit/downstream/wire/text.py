@@ -14,10 +14,14 @@ from remit.errors import RequestUnusable
 
 #: Compact JSON; raises ``ValueError`` for what JSON does not have.
 encode_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-#: The same in ASCII, for headers.
-encode_ascii_json: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_in_ascii: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def encode_ascii_json(value: Any) -> str:
+    """Compact JSON of nothing but printable ASCII, for headers."""
+    return _in_ascii(value).replace("\x7f", "\\u007f")
 
 
 @dataclass(frozen=True, slots=True)
