@@ -2,7 +2,8 @@
 
 Every default of the version is filled in and every reference is resolved, but for those between schemas:
 they stay ``{"$ref": "#/$defs/NAME"}``, and NAME is a key of the description's tables. All schemas are JSON
-Schema 2020-12 as mappings (never a bare ``true``), and compile together with the table they belong to.
+Schema 2020-12 as mappings (a bare ``true`` or ``false`` stands only for ``additionalProperties`` and
+``unevaluated…``), and compile together with the table they belong to. No schema is to be changed: some are shared.
 """
 
 from __future__ import annotations

@@ -130,7 +130,8 @@ def _parse(content: bytes, digest: str, cache: Path | None) -> Any:
         return _parse_braced(content.removeprefix(b"\xef\xbb\xbf"))
     kept = _kept(cache / f"{digest}.{_FORM}") if cache else None
     if kept is not None:
-        return parse_json(kept)
+        with suppress(TextInvalid):
+            return parse_json(kept)
     parsed = parse_yaml(content)
     if cache:
         _keep(cache, digest, parsed)
@@ -170,4 +171,7 @@ def _keep(cache: Path, digest: str, parsed: Any) -> None:
         handle, name = tempfile.mkstemp(dir=cache, prefix=".new-")
         with os.fdopen(handle, "wb") as stream:
             stream.write(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
-        Path(name).replace(cache / f"{digest}.{_FORM}")
+        try:
+            Path(name).replace(cache / f"{digest}.{_FORM}")
+        finally:
+            Path(name).unlink(missing_ok=True)

@@ -114,15 +114,12 @@ def _renamed(schema: Mapping[str, Any]) -> dict[str, Any]:
         old["nullable"] = True
     if isinstance(old.get("items"), list):
         old["prefixItems"] = old["items"]
-        old["items"] = old.get("additionalItems", True)
+        old["items"] = old.get("additionalItems")
     if isinstance(dependencies := old.get("dependencies"), dict):
-        old.setdefault("dependentRequired", {key: value for key, value in dependencies.items() if _is_list(value)})
-        old.setdefault("dependentSchemas", {key: value for key, value in dependencies.items() if not _is_list(value)})
+        names = {key: value for key, value in dependencies.items() if isinstance(value, list)}
+        old.setdefault("dependentRequired", names)
+        old.setdefault("dependentSchemas", {key: value for key, value in dependencies.items() if key not in names})
     return old
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
 
 
 # ── values ───────────────────────────────────────────────────────────────────────────────
@@ -202,7 +199,10 @@ def _choices(value: Any) -> list[Any]:
 
 
 def _unique(values: list[Any]) -> list[Any]:
-    return list({json.dumps(value, sort_keys=True): value for value in reversed(values)}.values())[::-1]
+    first: dict[str, Any] = {}
+    for value in values:
+        first.setdefault(json.dumps(value, sort_keys=True), value)
+    return list(first.values())
 
 
 def _pattern(value: Any) -> str:

@@ -12,6 +12,8 @@ from remit.catalog.openapi.schemas import Notebook, SchemaTable
 LOCATIONS: Final[tuple[Location, ...]] = get_args(Location)
 #: Never parameters: the media types and the token say what these hold (3.x, Parameter Object).
 _IGNORED_HEADERS: Final = frozenset({"accept", "content-type", "authorization"})
+MAX_PARAMETERS: Final = 500
+_SCALARS: Final = ("string", "number", "integer", "boolean")
 #: The first is the default.
 _STYLES: Final[dict[Location, tuple[Style, ...]]] = {
     "path": ("simple", "label", "matrix"),
@@ -50,6 +52,8 @@ def merged(shared: Iterable[Place], own: Iterable[Place], notebook: Notebook) ->
                 notebook.add(place, f"the header {name} is no parameter: the request says it itself")
                 continue
         by_key[name, location] = place
+    if len(by_key) > MAX_PARAMETERS:
+        raise Unreadable(f"it has more than {MAX_PARAMETERS} parameters")
     return list(by_key.values())
 
 
@@ -58,14 +62,15 @@ def parameter_of(place: Place, schemas: SchemaTable, notebook: Notebook) -> Para
     location = _location_of(place)
     schema, media_type = _schema_of(place)
     style, explode = style_of(place, location, notebook)
+    read = schemas.read(schema)
     return Parameter(
         name=place.mapping["name"],
         location=location,
         required=location == "path" or place.flag("required"),
-        schema=schemas.read(schema),
+        schema=read,
         description=place.text("description"),
         style=style,
-        explode=explode,
+        explode=_explodes(style) if read.get("type") in _SCALARS else explode,
         allow_reserved=place.flag("allowReserved"),
         media_type=media_type,
         deprecated=place.flag("deprecated"),
@@ -105,14 +110,19 @@ def style_of(place: Place, location: Location, notebook: Notebook) -> tuple[Styl
     if place.text("collectionFormat") or "schema" not in place.mapping:
         if place.text("type") == "array":
             return collection_style(place, allowed[0])
-        return allowed[0], allowed[0] == "form"
+        return allowed[0], _explodes(allowed[0])
     style = allowed[0]
     if written := place.text("style"):
         style = next((known for known in allowed if known == written), style)
         if style != written:
             notebook.add(place, f'the style "{written[:40]}" is not one of a parameter in the {location}: {style}')
     explode = place.mapping.get("explode")
-    return style, explode if isinstance(explode, bool) else style in {"form", "cookie"}
+    return style, explode if isinstance(explode, bool) else _explodes(style)
+
+
+def _explodes(style: Style) -> bool:
+    """The default of ``explode``, which says nothing about a single value."""
+    return style in {"form", "cookie"}
 
 
 def collection_style(place: Place, default: Style) -> tuple[Style, bool]:

@@ -18,12 +18,14 @@ from remit.catalog.openapi.v3 import Version3
 from remit.errors import DescriptionInvalid
 
 MAX_OPERATIONS: Final = 20_000
+MAX_TAGS: Final = 50
 _DIALECT: Final = re.compile(r"(3\.[0-9]{1,2})(?:\..*)?")
 _METHODS: Final[dict[str, Method]] = {method.lower(): method for method in METHODS}
 #: Methods that OpenAPI knows and tools do not have.
 _OTHER_METHODS: Final = ("options", "trace", "query")
 _BRACED: Final = re.compile(r"(\{[^{}]*\})")
-_PATH_CHARACTERS: Final = "/%!$&'()*+,;=:@~"
+#: What is sent as written; a brace that is left over is found out by the parameters.
+_PATH_CHARACTERS: Final = "/%!$&'()*+,;=:@~{}"
 
 
 def describe(documents: Mapping[str, Any], root: str | None = None) -> Description:
@@ -117,7 +119,7 @@ class _Operations:
     def _operation(self, method: str, path: str, place: Place, item: Place) -> Operation:
         if method.lower() not in _METHODS:
             raise Unreadable(f"tools have no method {method.upper()[:40]}")
-        if not place.mapping:
+        if not isinstance(place.value, dict):
             raise Unreadable("it is no operation")
         follow = self.reading.follow
         shared, own = ([follow(child) for child in at.at("parameters").items()] for at in (item, place))
@@ -132,7 +134,7 @@ class _Operations:
             pointer=place.where,
             summary=place.text("summary"),
             description=place.text("description"),
-            tags=place.texts("tags"),
+            tags=place.texts("tags")[:MAX_TAGS],
             deprecated=place.flag("deprecated"),
             parameters=_with_constants(parameters, constants),
             body=self.version.body(place, written),

@@ -201,14 +201,19 @@ class References:
         """``$id`` and ``#anchor`` → pointer, for the schemas of the file that have a name of their own."""
         if file not in self._identifiers:
             found: dict[str, str] = {}
-            top = Place(file, "", self._document(file))
-            named = (schema for steps in _NAMED_SCHEMAS for _, schema in top.at(*steps).members())
-            for schema in (top, *named):
-                for key, prefix in _IDENTIFIERS:
-                    if schema.text(key):
-                        found.setdefault(prefix + schema.text(key), schema.pointer)
+            for name, pointer in _identifiers(Place(file, "", self._document(file))):
+                found.setdefault(name, pointer)
             self._identifiers[file] = found
         return self._identifiers[file]
+
+
+def _identifiers(document: Place) -> Iterator[tuple[str, str]]:
+    """The identifiers of the file's schemas, each with the pointer to its schema."""
+    named = (schema for steps in _NAMED_SCHEMAS for _, schema in document.at(*steps).members())
+    for schema in (document, *named):
+        for key, prefix in _IDENTIFIERS:
+            if schema.text(key):
+                yield prefix + schema.text(key), schema.pointer
 
 
 def _shown(text: str) -> str:

@@ -21,12 +21,13 @@ MAX_DEPTH: Final = 64
 MAX_SCHEMAS: Final = 100_000
 MAX_NOTES: Final = 1_000
 _MAX_FAMILY: Final = 64
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
-_ONE: Final = ("not", "if", "then", "else", "contains", "propertyNames")
-_ONE_OR_FLAG: Final = ("items", "additionalProperties", "unevaluatedProperties", "unevaluatedItems")
+_ONE: Final = ("not", "if", "then", "else", "contains", "propertyNames", "items")
+_OR_FLAG: Final = ("additionalProperties", "unevaluatedProperties", "unevaluatedItems")
 _MANY: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
 _NAMED: Final = ("properties", "patternProperties", "dependentSchemas")
-_WITH_SCHEMAS: Final = frozenset((*_ONE, *_ONE_OR_FLAG, *_MANY, *_NAMED))
+_WITH_SCHEMAS: Final = frozenset((*_ONE, *_OR_FLAG, *_MANY, *_NAMED))
 #: Keywords whose schemas are about the same value as the schema they stand in.
 _IN_PLACE: Final = frozenset({"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"})
 #: Keywords that say something about a value without narrowing it down.
@@ -91,6 +92,8 @@ class Names:
 
 
 def _clean(text: str) -> str:
+    if _NAME.fullmatch(text):
+        return text
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("_")[:128]
 
 
@@ -218,15 +221,14 @@ class SchemaTable:
         if key in _MANY:
             return [self._schema(item, depth, absent) for item in place.items()] or None
         if key in _NAMED:
-            members = place.members()
-            return {
-                name: self._schema(child, depth, absent) for name, child in members if self._is_kept(key, child, name)
-            }
-        if isinstance(place.value, bool) and key in _ONE_OR_FLAG:
-            return place.value
+            members = ((name, child) for name, child in place.members() if self._is_kept(key, child, name))
+            read = {name: self._schema(child, depth, absent) for name, child in members}
+            return read or ({} if key == "properties" else None)
         if not isinstance(place.value, dict | bool):
             return None
-        return self._schema(place, depth, absent) or (True if key in _ONE_OR_FLAG else {})
+        if key not in _OR_FLAG:
+            return self._schema(place, depth, absent)
+        return place.value if isinstance(place.value, bool) else self._schema(place, depth, absent) or True
 
     def _is_kept(self, key: str, place: Place, name: str) -> bool:
         if key == "properties":
@@ -257,26 +259,29 @@ def _require(new: dict[str, Any], hidden: frozenset[str], *, is_branch: bool) ->
 
 
 def _single(new: dict[str, Any]) -> dict[str, Any]:
-    """An ``allOf`` of one, around which there are only remarks, is that one (3.0 has to write references so)."""
+    """An ``allOf`` of one is that one where only remarks are around it: 3.0 has to write them beside a reference so."""
     branches = new.get("allOf", ())
-    if len(branches) == 1 and not (new.keys() - _REMARKS - {"allOf", "nullable"}):
+    around = {key: value for key, value in new.items() if key not in _REMARKS and key not in {"allOf", "nullable"}}
+    if len(branches) == 1 and all(branches[0].get(key) == value for key, value in around.items()):
         return {**branches[0], **{key: value for key, value in new.items() if key != "allOf"}}
     return new
 
 
 def _nullable(new: dict[str, Any]) -> dict[str, Any]:
-    """``nullable: true`` in the words of JSON Schema."""
-    if not new.pop("nullable", False):
-        return new
-    if "$ref" in new or _IN_PLACE.intersection(new):
+    """``nullable: true`` in the words of JSON Schema, in which all values of ``enum`` are to be named."""
+    is_nullable = new.pop("nullable", False)
+    if is_nullable and ("$ref" in new or _IN_PLACE.intersection(new)):
         return _or_null(new)
-    if "type" in new:
-        kinds = new["type"] if isinstance(new["type"], list) else [new["type"]]
-        new["type"] = kinds if "null" in kinds else [*kinds, "null"]
-    if "const" in new:
+    kinds = new["type"] if isinstance(new.get("type"), list) else [new["type"]] if "type" in new else []
+    if is_nullable and kinds and "null" not in kinds:
+        new["type"] = kinds = [*kinds, "null"]
+    if is_nullable and "const" in new:
         new["enum"] = [new.pop("const")]
-    if "enum" in new and None not in new["enum"]:
+    if (is_nullable or "null" in kinds) and None not in new.get("enum", [None]):
         new["enum"] = [*new["enum"], None]
+    if new.get("enum") == [None]:
+        del new["enum"]
+        new["type"] = "null"
     return new
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from remit.catalog.openapi.reading import Reading, Version
 from remit.catalog.openapi.references import Dangling, Place
 
+#: What is looked at of the alternatives of one operation.
+MAX_ALTERNATIVES: Final = 20
 _WITH_SCOPES: Final = frozenset({"oauth2", "openIdConnect"})
 #: Who a token is for, in the only widespread extension that says it: texts with commas between them.
 _AUDIENCES: Final = "x-google-audiences"
@@ -25,7 +28,7 @@ def needed_for(operation: Place, version: Version, reading: Reading) -> Needed:
     """The first alternative that names scopes, else the first that names an audience."""
     own = "security" in operation.mapping
     place = operation if own else reading.references.root
-    alternatives = [_needed(item, version, reading) for item in place.at("security").items()]
+    alternatives = [_needed(item, version, reading) for item in islice(place.at("security").items(), MAX_ALTERNATIVES)]
     scoped = [needed for needed in alternatives if needed.scopes]
     if len(set(scoped)) > 1:
         reading.notebook.add(place.at("security"), "several alternatives name scopes: the first is taken")

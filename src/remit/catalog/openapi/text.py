@@ -1,13 +1,14 @@
 """The text of one file → plain data, JSON or YAML, read as tolerantly as is safe (rule).
 
-Every key is a text (``200``, ``on`` and a date too), of two equal keys the last counts, tags say nothing, and
+Every key is a text (``200``, ``on`` and a date too), of two equal keys the last counts, tags but ``!!str`` say nothing, and
 scalars are those of the YAML 1.2 core schema. Merge keys (``<<``) are honoured, since descriptions use them.
-Aliases count as often as they are used; nesting and number of values are bounded.
+Aliases count as often as they are used; nesting and the weight of all values are bounded.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import Any, Final
 
@@ -32,7 +33,8 @@ except ImportError:  # PyYAML built without libyaml: slower, otherwise the same
     from yaml import SafeLoader as _Loader  # type: ignore[assignment]
 
 MAX_DEPTH: Final = 200
-MAX_VALUES: Final = 4_000_000
+#: Of all values: one for each, and one for every 16 characters of a text.
+MAX_WEIGHT: Final = 6_000_000
 
 _MERGE: Final = "<<"
 
@@ -48,17 +50,23 @@ class TextInvalid(Exception):
 
 def parse_json(content: bytes) -> Any:
     """JSON of UTF-8. Raises ``TextInvalid``."""
-    if content.count(b",") + content.count(b"[") + content.count(b"{") > MAX_VALUES:
-        raise TextInvalid(f"it holds more than {MAX_VALUES} values")
+    if content.count(b",") + content.count(b"[") + content.count(b"{") > MAX_WEIGHT:
+        raise TextInvalid("it holds too many values")
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
         strict = TextInvalid(f"this is not JSON: {error.msg}", (error.lineno, error.colno))
     try:  # half characters and numbers that no other parser takes: escapes that a real description may hold
-        lenient = json.dumps(json.loads(content, parse_constant=str), ensure_ascii=False)
+        data = json.loads(content, parse_constant=_finite, parse_float=_finite)
+        lenient = json.dumps(data, ensure_ascii=False)
         return orjson.loads(lenient.encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         raise strict from None
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def parse_yaml(content: bytes) -> Any:
@@ -88,8 +96,8 @@ class _Composer:
         self.data: Any = None
         self.is_complete = False
         self._open: list[_Frame] = []
-        self._anchors: dict[str, tuple[Any, int]] = {}  # name → value and how many values it is
-        self._count = 0
+        self._anchors: dict[str, tuple[Any, int]] = {}  # name → value and its weight
+        self._weight = 0
 
     def take(self, event: Event) -> None:
         """The next event."""
@@ -105,41 +113,42 @@ class _Composer:
         elif kind is DocumentEndEvent:
             self.is_complete = True
 
-    def _add_to_count(self, values: int, event: Any) -> None:
-        self._count += values
-        if self._count > MAX_VALUES:
-            raise TextInvalid(f"it holds more than {MAX_VALUES} values, aliases counted each time", _position(event))
+    def _weigh(self, weight: int, event: Any) -> None:
+        self._weight += weight
+        if self._weight > MAX_WEIGHT:
+            raise TextInvalid("it holds too many values, aliases counted each time they are used", _position(event))
 
     def _scalar(self, event: Any) -> None:
-        self._add_to_count(1, event)
+        weight = 1 + len(event.value) // 16
+        self._weigh(weight, event)
         frame = self._open[-1] if self._open else None
         if frame is not None and frame.wants_key:
             value = sys.intern(event.value)
             frame.is_merge = value == _MERGE and event.implicit[0]
         else:
-            value = scalar(event.value) if event.implicit[0] else event.value
+            value = scalar(event.value) if event.implicit[0] or _is_tagged(event) else event.value
         if event.anchor is not None:
-            self._anchors[event.anchor] = (value, 1)
+            self._anchors[event.anchor] = (value, weight)
         self._place(value, event)
 
     def _start(self, event: Any) -> None:
         if len(self._open) >= MAX_DEPTH:
             raise TextInvalid(f"it is nested deeper than {MAX_DEPTH} levels", _position(event))
-        self._add_to_count(1, event)
+        self._weigh(1, event)
         container: Any = {} if type(event) is MappingStartEvent else []
-        self._open.append(_Frame(container, event, self._count))
+        self._open.append(_Frame(container, event, self._weight))
 
     def _end(self) -> None:
         frame = self._open.pop()
         if frame.event.anchor is not None:
-            self._anchors[frame.event.anchor] = (frame.container, self._count - frame.count_before + 1)
+            self._anchors[frame.event.anchor] = (frame.container, self._weight - frame.weight_before + 1)
         self._place(frame.container, frame.event)
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self._anchors:
             raise TextInvalid(f'"*{event.anchor[:60]}" names no anchor that is complete here', _position(event))
-        value, count = self._anchors[event.anchor]
-        self._add_to_count(count, event)
+        value, weight = self._anchors[event.anchor]
+        self._weigh(weight, event)
         self._place(value, event)
 
     def _place(self, value: Any, event: Any) -> None:
@@ -160,12 +169,12 @@ class _Composer:
 class _Frame:
     """A mapping or list being filled."""
 
-    __slots__ = ("container", "count_before", "event", "is_merge", "key", "wants_key")
+    __slots__ = ("container", "event", "is_merge", "key", "wants_key", "weight_before")
 
-    def __init__(self, container: Any, event: Any, count_before: int) -> None:
+    def __init__(self, container: Any, event: Any, weight_before: int) -> None:
         self.container = container
         self.event = event
-        self.count_before = count_before
+        self.weight_before = weight_before
         self.wants_key = isinstance(container, dict)
         self.key = ""
         self.is_merge = False
@@ -179,6 +188,11 @@ class _Frame:
                 for key, member in source.items() if isinstance(source, dict) else ():
                     self.container.setdefault(key, member)
         self.wants_key, self.is_merge = True, False
+
+
+def _is_tagged(event: Any) -> bool:
+    """Whether this is a plain scalar in spite of a tag, which says that it is no text."""
+    return not event.style and event.tag not in {None, "!", "tag:yaml.org,2002:str"}
 
 
 def _key(value: Any, event: Any) -> str:

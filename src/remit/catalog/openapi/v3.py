@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final, get_args
 
 from remit.catalog.openapi.description import Body, Content, JsonSchema, Parameter, PartEncoding, Response, Style
@@ -14,6 +15,8 @@ from remit.catalog.openapi.reading import Reading
 from remit.catalog.openapi.references import Place
 from remit.catalog.openapi.schemas import SchemaTable
 
+#: What is taken of the media types of one body.
+MAX_CONTENTS: Final = 50
 _STATUS: Final = re.compile(r"[1-5](?:[0-9]{2}|XX)|default", re.IGNORECASE)
 _MEDIA_TYPE: Final = re.compile(r"[^\s/;,]+/[^\s/;,]+\s*(?:;[^\r\n]*)?")
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -73,7 +76,7 @@ class Version3:
     # ── contents ──
 
     def _contents(self, place: Place, schemas: SchemaTable) -> Iterator[Content]:
-        for media_type, child in place.at("content").members():
+        for media_type, child in islice(place.at("content").members(), MAX_CONTENTS):
             if not is_media_type(media_type):
                 self.reading.notebook.add(child, "left out: its name is no media type")
                 continue
