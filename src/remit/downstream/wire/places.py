@@ -48,7 +48,7 @@ def header_value(field: Field, value: Any) -> str | None:
     """A header's value, never escaped; one that could end its line or be read as something else is refused."""
     text = text_of(field, value, HEADER)
     if text and not is_header_text(text):
-        raise RequestUnusable(f'the value for the header "{field.name}" is not printable ASCII')
+        raise RequestUnusable(f'the value for the header "{field.name}" is not printable ASCII, or too long')
     return text
 
 
