@@ -113,6 +113,11 @@ def test_a_loop_of_references_leads_nowhere() -> None:
             references(root).follow(Place("api.yaml", f"/{name}", root[name]))
 
 
+def test_a_loop_on_the_way_ends_soon() -> None:
+    root = {"a": {"$ref": "#/b/x%20y/z"}, "b": {"$ref": "#/a/x%20y"}}
+    assert "leads back to itself" in refusal("#/a/x%20y", root)
+
+
 def test_a_property_named_ref_is_no_reference() -> None:
     value = {"$ref": {"type": "string"}}
     assert references({}).follow(Place("api.yaml", "/x", value)).value is value

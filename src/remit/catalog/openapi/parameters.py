@@ -133,7 +133,7 @@ def collection_style(place: Place, default: Style) -> tuple[Style, bool]:
     return _COLLECTIONS.get(written, default), False
 
 
-def path_parameters(path: str, found: list[Parameter], where: Place, notebook: Notebook) -> tuple[Parameter, ...]:
+def path_parameters(path: str, found: Iterable[Parameter], where: Place, notebook: Notebook) -> tuple[Parameter, ...]:
     """Exactly one path parameter for each variable of ``path``: missing ones are texts, others are left out."""
     variables = tuple(_variables(path))
     kept: list[Parameter] = []

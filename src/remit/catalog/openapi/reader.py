@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 
@@ -84,6 +84,8 @@ class _Operations:
     version: Version
     found: list[Operation] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    #: By where the operation and its path item stand: a thousand paths may refer to one item.
+    _anywhere: dict[tuple[str, str], Operation] = field(default_factory=dict)
 
     def read(self, paths: Place) -> None:
         """Every operation below ``paths``, up to ``MAX_OPERATIONS``."""
@@ -121,22 +123,30 @@ class _Operations:
             raise Unreadable(f"tools have no method {method.upper()[:40]}")
         if not isinstance(place.value, dict):
             raise Unreadable("it is no operation")
+        bare, constants = _split(path)
+        key = (place.where, item.where)
+        if key not in self._anywhere:
+            self._anywhere[key] = self._read(_METHODS[method.lower()], place, item)
+        operation = self._anywhere[key]
+        parameters = path_parameters(bare, operation.parameters, place, self.reading.notebook)
+        return replace(operation, path=bare, parameters=_with_constants(parameters, constants))
+
+    def _read(self, method: Method, place: Place, item: Place) -> Operation:
+        """What the operation says at whichever path it stands."""
         follow = self.reading.follow
         shared, own = ([follow(child) for child in at.at("parameters").items()] for at in (item, place))
         written = merged(shared, own, self.reading.notebook)
-        bare, constants = _split(path)
-        parameters = path_parameters(bare, self.version.parameters(written), place, self.reading.notebook)
         needed = needed_for(place, self.version, self.reading)
         return Operation(
             id=place.text("operationId"),
-            method=_METHODS[method.lower()],
-            path=bare,
+            method=method,
+            path="",
             pointer=place.where,
             summary=place.text("summary"),
             description=place.text("description"),
             tags=place.texts("tags")[:MAX_TAGS],
             deprecated=place.flag("deprecated"),
-            parameters=_with_constants(parameters, constants),
+            parameters=tuple(self.version.parameters(written)),
             body=self.version.body(place, written),
             responses=self.version.responses(place),
             scopes=needed.scopes,

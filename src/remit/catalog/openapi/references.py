@@ -145,7 +145,7 @@ class References:
         try:
             return self._walk(target, unquote(fragment), hops)
         except Dangling:
-            if "%" not in fragment:
+            if "%" not in fragment or hops:  # twice at every step of a loop would be twice too often
                 raise
             return self._walk(target, fragment, hops)  # a key with a percent sign that was not encoded
 

@@ -189,8 +189,10 @@ class SchemaTable:
             here = waiting.pop()
             hidden.update(name for name, child in here.at("properties").members() if self._is_hidden(child))
             for branch in here.at("allOf").items():
+                if len(seen) >= _MAX_FAMILY:
+                    break
                 there = self._followed(branch)
-                if (there.file, there.pointer) not in seen and len(seen) < _MAX_FAMILY:
+                if (there.file, there.pointer) not in seen:
                     seen.add((there.file, there.pointer))
                     waiting.append(there)
         return frozenset(hidden)

@@ -9,7 +9,7 @@ from typing import Final
 from remit.catalog.openapi.reading import Reading, Version
 from remit.catalog.openapi.references import Dangling, Place
 
-#: What is looked at of the alternatives of one operation.
+#: What is looked at of the alternatives of one operation, and of the schemes of one alternative.
 MAX_ALTERNATIVES: Final = 20
 _WITH_SCOPES: Final = frozenset({"oauth2", "openIdConnect"})
 #: Who a token is for, in the only widespread extension that says it: texts with commas between them.
@@ -39,7 +39,7 @@ def needed_for(operation: Place, version: Version, reading: Reading) -> Needed:
 def _needed(alternative: Place, version: Version, reading: Reading) -> Needed:
     scopes: dict[str, None] = {}
     audiences: dict[str, None] = {}
-    for name in alternative.mapping:
+    for name in islice(alternative.mapping, MAX_ALTERNATIVES):
         scheme = _scheme(name, version, reading)
         if scheme.text("type") in _WITH_SCOPES:
             scopes |= dict.fromkeys(alternative.texts(name))
