@@ -131,6 +131,8 @@ async def focused(someone: Person) -> str:
 async def test_a_keyboard_is_enough(alice: Person, shop: SignInShop, client_address: Callback) -> None:
     keys = alice.page.keyboard
     await alice.open(link(shop, client_address.url))
+    # A page gives its `autofocus` away with the first frame it draws, which may come after its `load`.
+    await alice.page.wait_for_function("document.activeElement !== document.body")
     assert await focused(alice) == "User name"
     await keys.type("alice")
     await keys.press("Tab")
