@@ -32,14 +32,17 @@ def workspace(remit: Terminal) -> Path:
 
 
 def test_help_is_there_at_once(tmp_path: Path) -> None:
+    """In time of its own: what others on the machine take is not counted, where the system tells it."""
     took = []
     for _ in range(3):
-        started = time.perf_counter()
+        before, started = os.times(), time.perf_counter()
         done = remit_in_a_process("--help", cwd=tmp_path)
-        took.append(time.perf_counter() - started)
+        waited, after = time.perf_counter() - started, os.times()
+        own = after.children_user + after.children_system - before.children_user - before.children_system
+        took.append(own or waited)
         assert done.returncode == 0
     print(f"remit --help: {min(took):.3f} s")
-    assert min(took) < 0.4 * 2  # measured on a quiet machine; others may be busy
+    assert min(took) < 0.4
 
 
 def test_help_loads_neither_the_protocol_nor_the_models() -> None:
