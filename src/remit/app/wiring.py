@@ -312,7 +312,7 @@ def _own_token(settings: Settings, service: TokenService, verifier: TokenVerifie
 
 def load_tools(settings: Settings) -> CatalogSource:
     """The tools of the settings. A broken file is logged and its tools are missing; no usable file at all is an error."""
-    source = CatalogSource(settings.tools, {**settings.variables, **environment()})
+    source = CatalogSource(settings.tools, {**settings.variables, **environment()}, settings.tools_lock)
     _log_problems(source.report)
     if source.report.problems and not source.catalog.tools:
         first = source.report.problems[0]
@@ -323,3 +323,5 @@ def load_tools(settings: Settings) -> CatalogSource:
 def _log_problems(report: LoadReport) -> None:
     for problem in report.problems:
         log.error("tool_file_invalid", where=problem.where, problem=problem.message, hint=problem.hint)
+    for warning in report.warnings:
+        log.warning("tool_not_locked", where=warning.where, problem=warning.message, hint=warning.hint)

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from remit.catalog.binding import Arguments
 from remit.catalog.definition import AnnotationsBlock, RequestBlock, ToolBlock, ToolFile, amount
 from remit.catalog.document import Document, DocumentInvalid, read_document
 from remit.catalog.environment import expand
+from remit.catalog.examples import compile_examples, shown_arguments
 from remit.catalog.grammar import read_tool_file
 from remit.catalog.plan import RetryPlan
 from remit.catalog.problem import Flaw, Flaws, Path, Problem
@@ -83,9 +85,25 @@ def _tools(definition: ToolFile, document: Document, file: str, flaws: Flaws) ->
                 (*path, "name"), f"{block.name} is there already, in line {lines[block.name]}", "give it its own name"
             )
         lines.setdefault(block.name, line)
-        compiler = _ToolCompiler(definition, upstream, path, flaws)
-        tools.append(compiler.compile(block, f"{file}:{line}"))
+        compiler = _ToolCompiler(definition, upstream, path, flaws, partial(_where, document, file))
+        tool = compiler.compile(block, f"{file}:{line}")
+        tools.append(replace(tool, written=_written(document.data, index)))
     return tools
+
+
+def _where(document: Document, file: str, path: Path) -> str:
+    return f"{file}:{document.locate(path)[0]}"
+
+
+def _written(data: Any, index: int) -> str:
+    """SHA-256 of all that the file says about one tool, before the environment is filled in; examples are tests."""
+    tool = {key: value for key, value in data["tools"][index].items() if key != "examples"}
+    return _digest([data["name"], data["upstream"], tool])
+
+
+def _digest(value: Any) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 @dataclass(slots=True)
@@ -96,6 +114,7 @@ class _ToolCompiler:
     upstream: Upstream
     path: Path
     flaws: Flaws
+    where: Callable[[Path], str]
 
     def compile(self, block: ToolBlock, where: str) -> Tool:
         """The tool. It is of use only when nothing was added to the flaws."""
@@ -135,6 +154,7 @@ class _ToolCompiler:
             plan=plan,
             response=compile_response(block.response, (*path, "response"), flaws),
             arguments=compiled_schema,
+            examples=compile_examples(block.examples, path, flaws, self.where),
         )
 
     def _input(self, block: ToolBlock, max_bytes: int) -> dict[str, Any]:
@@ -148,6 +168,9 @@ class _ToolCompiler:
             hint = "leave additionalProperties out"
             self.flaws.add((*path, "additionalProperties"), "arguments that are not declared would go nowhere", hint)
         schema = {**(schema or {"type": "object", "properties": {}}), "additionalProperties": False}
+        examples = shown_arguments(block.examples)
+        if examples and "examples" not in schema:
+            schema["examples"] = examples
         return with_uploads(schema, block.request.uploads, max_bytes, path, self.flaws)
 
     def _arguments(self, schema: Mapping[str, Any]) -> Arguments:
@@ -203,5 +226,4 @@ class _ToolCompiler:
             "retry": [retry.attempts, sorted(map(str, retry.when)), retry.backoff],
             **resolved,
         }
-        canonical = json.dumps(definition, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return _digest(definition)

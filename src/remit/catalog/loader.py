@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from remit.catalog.compile import CompiledFile, compile_text
+from remit.catalog.lock_files import LOCK_NAME, LockMode, Locks
 from remit.catalog.problem import Problem
 from remit.catalog.tool import Catalog, Tool
 
@@ -24,10 +25,14 @@ _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What was loaded, and everything that was wrong, in the order of files and lines."""
+    """What was loaded, and everything that was wrong, in the order of files and lines.
+
+    ``warnings`` are tools that are served although they are not as `tools.lock` has them.
+    """
 
     catalog: Catalog = field(default_factory=Catalog)
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +44,20 @@ class _Loaded:
     tools: tuple[Tool, ...]
 
 
-def load_catalog(paths: Sequence[Path], environment: Mapping[str, str]) -> LoadReport:
+def load_catalog(paths: Sequence[Path], environment: Mapping[str, str], lock: LockMode = "off") -> LoadReport:
     """Load every ``.yaml`` and ``.yml`` file named by ``paths`` or below them. Never raises for what is in them."""
-    return CatalogSource(paths, environment).report
+    return CatalogSource(paths, environment, lock).report
 
 
 class CatalogSource:
-    """Where tools come from. ``report`` is the present state; ``reload`` makes the next."""
+    """Where tools come from. ``report`` is the present state; ``reload`` makes the next.
 
-    def __init__(self, paths: Sequence[Path], environment: Mapping[str, str]) -> None:
+    ``lock``: what becomes of tools that are not as `tools.lock` has them. Enforced, they are not served.
+    """
+
+    def __init__(self, paths: Sequence[Path], environment: Mapping[str, str], lock: LockMode = "off") -> None:
         self._paths = tuple(paths)
+        self._lock = lock
         self._environment = dict(environment)
         self._files: dict[Path, _Loaded] = {}
         self.report = LoadReport()
@@ -67,7 +76,13 @@ class CatalogSource:
             self._files[file] = self._load(file, before.get(file))
             problems += self._files[file].compiled.problems
         tools, clashes = _unique(self._files, self.report.catalog)
-        self.report = LoadReport(Catalog.of(tools), tuple(sorted([*problems, *clashes])))
+        problems += clashes
+        unlocked = Locks(self._paths).problems(tools) if self._lock != "off" else {}
+        if self._lock == "enforce":
+            tools = [tool for tool in tools if tool.name not in unlocked]
+            problems += unlocked.values()
+        warnings = sorted(unlocked.values()) if self._lock == "warn" else ()
+        self.report = LoadReport(Catalog.of(tools), tuple(sorted(problems)), tuple(warnings))
         return self.report
 
     def _load(self, file: Path, before: _Loaded | None) -> _Loaded:
@@ -93,7 +108,7 @@ class CatalogSource:
         if not existing:
             return
         async for changes in awatch(*existing, stop_event=stop, debounce=200, step=50):
-            if any(Path(name).suffix in _SUFFIXES for _, name in changes):
+            if any(Path(name).suffix in _SUFFIXES or Path(name).name == LOCK_NAME for _, name in changes):
                 await changed(await asyncio.to_thread(self.reload))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from remit.catalog.examples import Example
 from remit.catalog.plan import RequestPlan, ResponsePlan
 from remit.catalog.schema import Schema
 from remit.errors import ArgumentsInvalid
@@ -47,6 +48,8 @@ class Tool:
 
     ``where`` is ``file:line`` of its definition, ``upstream`` the name of the file, ``digest`` the SHA-256 of the
     definition with everything resolved: what the model sees, what is sent, where to, and with which token.
+    ``written`` is that of the definition as it stands in the file, and ``description_digest`` that of the API
+    description behind it, empty where there is none: what a lock pins.
     """
 
     name: str
@@ -65,6 +68,9 @@ class Tool:
     plan: RequestPlan
     response: ResponsePlan
     arguments: Schema = field(repr=False)
+    examples: tuple[Example, ...] = field(default=(), repr=False)
+    written: str = ""
+    description_digest: str = ""
 
     @property
     def kind(self) -> str:

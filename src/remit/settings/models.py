@@ -167,6 +167,7 @@ class Settings(BaseSettings):
     public_url: Url | None = None
     state_dir: Path = Path(".remit")
     tools: tuple[Path, ...] = (Path("tools"),)
+    tools_lock: Literal["off", "warn", "enforce"] = "off"
     policy: PolicySettings = PolicySettings()
     variables: Mapping[str, str] = Field(default_factory=dict)
     subject_token: Annotated[str, Field(repr=False)] = ""
