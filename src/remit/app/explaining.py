@@ -79,7 +79,7 @@ async def explain(settings: Settings, supposed: Supposed, clock: Clock) -> Expla
     if tool is None:
         raise ToolUnknown(f"there is no tool {supposed.tool}", hint="`remit check` reads the tool files")
     tool.validate(supposed.arguments)
-    question = await _question(settings, supposed, tool, clock)
+    question = await question_of(settings, supposed, tool, clock)
     question.document()
     async with trying(settings, clock) as tried:
         judge = Judge(tried, settings, clock, _SECONDS)
@@ -136,7 +136,8 @@ def _fits(tool: Tool, arguments: Mapping[str, Any]) -> bool:
 # ── who is supposed to call ──────────────────────────────────────────────────────────────
 
 
-async def _question(settings: Settings, supposed: Supposed, tool: Tool, clock: Clock) -> Question:
+async def question_of(settings: Settings, supposed: Supposed, tool: Tool, clock: Clock) -> Question:
+    """What policy is asked about that call. Raises ``SettingsInvalid`` where nothing is known of the user."""
     now = supposed.at or clock.now()
     principal = _principal(settings, supposed, now)
     issuer = settings.issuer if settings.exchange.service == "embedded" else settings.exchange.issuer or ""

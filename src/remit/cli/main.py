@@ -24,6 +24,7 @@ from remit.cli import (
     policy,
     revoke,
     serve,
+    test_tools,
     token,
     users,
 )
@@ -48,6 +49,7 @@ app.command("install")(install.install)
 app.command("uninstall")(install.uninstall)
 app.add_typer(bundle.app, name="bundle")
 app.command("check")(check.check)
+app.command("test")(test_tools.run_examples)
 app.command("chain")(chain.chain)
 app.add_typer(token.app, name="token")
 app.add_typer(approvals.app, name="approvals")
