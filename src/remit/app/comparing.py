@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from remit.catalog.definition import ExpectBlock, ExpectedRequestBlock
-from remit.catalog.differences import differences
+from remit.catalog.differences import differences, shown_value
 from remit.catalog.tool import Tool
 from remit.downstream.request import ApiRequest
 
@@ -93,4 +93,4 @@ def _differences(at: str, expected: Any, found: Any) -> Iterator[str]:
 
 
 def _differs(at: str, expected: Any, found: Any) -> str:
-    return f"{differences(expected, found, at)[0]}  (expected → found)"
+    return f"{at}: {shown_value(expected)} → {shown_value(found)}  (expected → found)"

@@ -23,7 +23,9 @@ _STYLES: Final = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
 def run_examples(
     context: typer.Context,
-    tools: Annotated[list[str] | None, typer.Argument(help="Only these tools' examples (default: all).")] = None,
+    tools: Annotated[
+        list[str] | None, typer.Argument(metavar="[TOOL]...", help="Only these tools' examples (default: all).")
+    ] = None,
     live: Annotated[
         bool, typer.Option("--live", help="Make the calls, as the user each example names; only tools that read.")
     ] = False,
