@@ -70,7 +70,7 @@ class CatalogSource:
 
     def reload(self) -> LoadReport:
         """Read the files again and compile those whose text changed."""
-        found, problems = _find(self._paths)
+        found, problems = find_files(self._paths)
         before, self._files = self._files, {}
         for file in found:
             self._files[file] = self._load(file, before.get(file))
@@ -87,7 +87,7 @@ class CatalogSource:
 
     def _load(self, file: Path, before: _Loaded | None) -> _Loaded:
         name = file.as_posix()
-        text = _read(file)
+        text = read_text(file)
         if isinstance(text, Problem):
             return _Loaded("", CompiledFile(problems=(text,)), before.tools if before else ())
         digest = hashlib.sha256(text.encode()).hexdigest()
@@ -112,7 +112,8 @@ class CatalogSource:
                 await changed(await asyncio.to_thread(self.reload))
 
 
-def _find(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
+def find_files(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
+    """The tool files named by ``paths`` or below them, in order, and the paths that lead nowhere."""
     problems: list[Problem] = []
     files: dict[Path, None] = {}
     for path in paths:
@@ -134,7 +135,8 @@ def _below(directory: Path) -> Iterator[Path]:
             yield path
 
 
-def _read(file: Path) -> str | Problem:
+def read_text(file: Path) -> str | Problem:
+    """The file's text, bounded, or why it cannot be had."""
     name = file.as_posix()
     try:
         with file.open("rb") as stream:

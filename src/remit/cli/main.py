@@ -20,6 +20,7 @@ from remit.cli import (
     init,
     install,
     keys,
+    lint,
     login,
     policy,
     revoke,
@@ -49,6 +50,7 @@ app.command("install")(install.install)
 app.command("uninstall")(install.uninstall)
 app.add_typer(bundle.app, name="bundle")
 app.command("check")(check.check)
+app.command("lint")(lint.lint)
 app.command("test")(test_tools.run_examples)
 app.command("chain")(chain.chain)
 app.add_typer(token.app, name="token")

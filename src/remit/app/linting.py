@@ -1,0 +1,129 @@
+"""Path: what should be better about tool files, with the settings and the policy they will meet. Nothing is called.
+
+1. each file by itself, and all tools together (``remit.catalog.lint``)
+2. scopes that no client may have or no user has, where the token service is the embedded one
+3. tools that policy hides from everybody who is known
+
+What cannot be looked at is left out, and the reason is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from remit.app.explaining import Supposed, question_of
+from remit.app.trying import Tried, trying
+from remit.catalog.lint import finding_of, lint_list, lint_text, tool_finding
+from remit.catalog.lint_finding import Finding
+from remit.catalog.loader import find_files, read_text
+from remit.catalog.problem import Problem
+from remit.catalog.tool import Tool
+from remit.clock import Clock
+from remit.errors import SetupError
+from remit.policy.input import Phase
+from remit.settings import Settings, environment
+
+
+@dataclass(slots=True)
+class Reviewed:
+    """What was found, by place. ``left_out``: what was not looked at, and why."""
+
+    findings: list[Finding] = field(default_factory=list)
+    tools: list[Tool] = field(default_factory=list)
+    files: int = 0
+    left_out: list[str] = field(default_factory=list)
+
+
+async def review(settings: Settings, paths: Sequence[Path], clock: Clock) -> Reviewed:
+    """Look at the tool files that ``paths`` name or hold."""
+    reviewed = Reviewed()
+    _read(settings, paths, reviewed)  # 1
+    reviewed.findings += lint_list(reviewed.tools)
+    reviewed.findings += _scope_findings(settings, reviewed)  # 2
+    await _find_hidden(settings, reviewed, clock)  # 3
+    reviewed.findings.sort()
+    return reviewed
+
+
+def _read(settings: Settings, paths: Sequence[Path], reviewed: Reviewed) -> None:
+    files, problems = find_files(paths)
+    reviewed.findings += map(finding_of, problems)
+    reviewed.files = len(files)
+    variables = {**settings.variables, **environment()}
+    for file in files:
+        text = read_text(file)
+        if isinstance(text, Problem):
+            reviewed.findings.append(finding_of(text))
+            continue
+        linted = lint_text(text, file.as_posix(), variables)
+        reviewed.findings += linted.findings
+        reviewed.tools += linted.tools
+
+
+# ── scopes ───────────────────────────────────────────────────────────────────────────────
+
+
+def _scope_findings(settings: Settings, reviewed: Reviewed) -> Iterator[Finding]:
+    if settings.exchange.service != "embedded" or not settings.sts.clients:
+        reviewed.left_out.append("scopes: the settings register no clients of the embedded token service")
+        return
+    if not settings.sts.users:
+        reviewed.left_out.append("scopes of users: the settings name no development users")
+    held = {scope for user in settings.sts.users.values() for scope in user.scopes}
+    for tool in reviewed.tools:
+        if tool.auth.type == "token-exchange":
+            yield from _scopes_of(tool, _obtainable(settings, tool), held, known=bool(settings.sts.users))
+
+
+def _obtainable(settings: Settings, tool: Tool) -> dict[str, str]:
+    """The scopes that some client may have at the tool's API, each with the one that the user has to hold."""
+    names = {tool.auth.audience, tool.auth.resource} - {""}
+    targets = (target for client in settings.sts.clients.values() for target in client.targets)
+    own = [target for target in targets if names & {target.audience, target.resource}]
+    return {scope: target.translate.get(scope, scope) for target in own for scope in target.scopes}
+
+
+def _scopes_of(tool: Tool, obtainable: dict[str, str], held: set[str], *, known: bool) -> Iterator[Finding]:
+    api = tool.auth.audience or tool.auth.resource
+    for scope in tool.auth.scopes:
+        if scope not in obtainable:
+            message = f"no client of the token service may have {scope} at {api}"
+            fix = "add it to a target of sts.clients, or take it out of the tool"
+            yield tool_finding("T204", tool, message, fix)
+        elif known and obtainable[scope] not in held:
+            fix = "give it to a user of sts.users, or take it out of the tool"
+            yield tool_finding("T205", tool, f"no user has the scope {obtainable[scope]}", fix)
+
+
+# ── policy ───────────────────────────────────────────────────────────────────────────────
+
+
+async def _find_hidden(settings: Settings, reviewed: Reviewed, clock: Clock) -> None:
+    if not settings.sts.users or not reviewed.tools:
+        if reviewed.tools:
+            reviewed.left_out.append("policy: the settings name no development users to ask it about")
+        return
+    try:
+        async with trying(settings, clock) as tried:
+            hidden = await _hidden(settings, reviewed.tools, tried, clock)
+    except SetupError as error:
+        reviewed.left_out.append(f"policy: it cannot be used: {error.message}")
+        return
+    message = f"policy shows it to no user of sts.users through {settings.agent.client_id}"
+    fix = "permit it in policy, or take the tool out: `remit policy explain` says what is missing"
+    reviewed.findings += (tool_finding("T206", tool, f"{tool.name}: {message}", fix) for tool in hidden)
+
+
+async def _hidden(settings: Settings, tools: Sequence[Tool], tried: Tried, clock: Clock) -> list[Tool]:
+    """The tools that nobody sees. Each user is asked about only as long as there are any."""
+    left = list(tools)
+    for user in settings.sts.users:
+        if not left:
+            break
+        supposed = Supposed(user, settings.agent.client_id, left[0].name, {})
+        question = replace(await question_of(settings, supposed, left[0], clock), phase=Phase.TOOL_LIST)
+        decisions = await tried.decide([replace(question, tool=tool).document() for tool in left])
+        left = [tool for tool, decision in zip(left, decisions, strict=True) if not decision.allow]
+    return left
