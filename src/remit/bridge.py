@@ -3,7 +3,7 @@
 1. **identify** the caller by their token, and the agent runner that acts for them;
 2. **find** the tool and check the arguments against its schema;
 3. **decide** by policy: this subject, this actor, this tool, these arguments, this target; and ask whoever has to
-   approve (``remit.permission``);
+   approve (``remit.permission``); then be within the tool's limits;
 4. **record** the intent: durable before anything leaves, or nothing does;
 5. **exchange** the caller's token for one that is good for this API, these scopes, a short while, names both
    the user and the agent runner, and is checked against what was asked;
@@ -27,6 +27,7 @@ from remit.call import NOBODY, CallResult, ToolCall, Watch
 from remit.catalog.tool import Catalog, Tool
 from remit.credential import UnverifiedToken
 from remit.downstream.client import ApiClient
+from remit.downstream.limits import CallGate
 from remit.downstream.request import ApiRequest, CallContext, build_request
 from remit.downstream.result import ToolResult, shape
 from remit.errors import (
@@ -67,6 +68,7 @@ class Parts:
     actors: ActorResolver
     tools: Tools
     permissions: Permissions
+    gate: CallGate
     exchange: Exchanger
     apis: ApiClient
     trail: Trail
@@ -157,11 +159,13 @@ class Bridge:
         asked = Asked(call, caller, acting, tool)  # 3
         permission = await self._parts.permissions.permit(asked, record, watch)
 
-        token = await self._delegate(asked, permission, record, watch)  # 4 5
+        with self._parts.gate.admitted(tool, caller.principal, acting):
+            token = await self._delegate(asked, permission, record, watch)  # 4 5
 
-        watch.calling(request)  # 6
-        response = await self._parts.apis.send(request, token.credential if token else None, tool, call_id=record.id)
-        record.called(request, response)
+            watch.calling(request)  # 6
+            credential = token.credential if token else None
+            response = await self._parts.apis.send(request, credential, tool, call_id=record.id)
+            record.called(request, response)
         quote = await self._parts.permissions.may_quote(permission, tool, response.status, record)
         result = shape(tool, response, quote=quote)
         result = await self._parts.permissions.release(permission, tool, response.status, result, record)

@@ -22,6 +22,7 @@
     │       PolicyFailed     no decision could be had: denied, and it says why to the operator
     │       ActorUnfit       no agent runner where one is needed, or one where none may be
     │       ActorRevoked     the operator switched the agent runner off
+    │       RateLimited      too many calls, or too many at a time: nothing was called
     │       ResultWithheld   the API acted; its answer is not for this caller
     │       ApprovalRequired · ApprovalDenied · ApprovalUnusable   somebody has to say yes, said no, or may not say
     │       ScopeInsufficient · StepUpRequired   403 with a challenge: more scopes, another sign-in
@@ -341,6 +342,16 @@ class ApprovalUnusable(AuthorizationError):
     code = "approval_unusable"
 
 
+class RateLimited(AuthorizationError):
+    """A limit of the tool file is reached; nothing was called. ``retry_after``: whole seconds, at least 1."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: int, detail: str = "", hint: str = "") -> None:
+        super().__init__(message, detail=detail, hint=hint)
+        self.retry_after = retry_after
+
+
 class ResultWithheld(AuthorizationError):
     """The API was called and answered, but policy does not let the answer out."""
 
@@ -464,13 +475,19 @@ class DelegationMismatch(ExchangeError):
 
 
 class DownstreamError(RemitError):
-    """The API did not do it. ``status`` is its HTTP status, 0 where there was none."""
+    """The API did not do it. ``status`` is its HTTP status, 0 where there was none.
+
+    ``retry_after``: whole seconds to wait before another call, as the API says; 0 where it does not.
+    """
 
     code = "downstream_failed"
 
-    def __init__(self, message: str, *, status: int = 0, detail: str = "", hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, retry_after: int = 0, detail: str = "", hint: str = ""
+    ) -> None:
         super().__init__(message, detail=detail, hint=hint)
         self.status = status
+        self.retry_after = retry_after
 
 
 class DownstreamRefused(DownstreamError):

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from remit.bridge import ToolCall
 from remit.catalog.tool import Tool
-from remit.errors import ArgumentsInvalid, DownstreamRefused, PolicyDenied
+from remit.errors import ArgumentsInvalid, DownstreamRefused, PolicyDenied, RateLimited
 from support.mcp_door import ERAS, FakeBridge, a_tool, call_message, raw_request, served, text_of
 
 pytestmark = pytest.mark.anyio
@@ -127,6 +127,21 @@ async def test_a_refusal_is_a_result_the_model_reads(era: str) -> None:
     assert "audit id: call-0" in text
     assert result.meta is not None
     assert result.meta["remit/audit_id"] == "call-0"
+
+
+@eras
+async def test_a_refusal_says_the_apis_status_and_how_long_to_wait(era: str) -> None:
+    busy = raising(lambda: DownstreamRefused("the API asks for fewer calls", status=429, retry_after=30))
+    limited = raising(lambda: RateLimited("called as often as it may be", retry_after=12))
+    bridge = bridge_with("busy", busy)
+    bridge.add(a_tool("limited"), limited)
+    async with served(bridge) as at, at.client("token-alice", era) as client:
+        of_api, of_ours = await client.call_tool("busy"), await client.call_tool("limited")
+    assert of_api.structured_content["error"].items() >= {"status": 429, "retry_after": 30}.items()
+    assert "status: 429\nretry after: 30" in text_of(of_api)
+    assert of_ours.structured_content["error"].items() >= {"code": "rate_limited", "retry_after": 12}.items()
+    assert "status" not in of_ours.structured_content["error"]
+    assert "Nothing was called" in text_of(of_ours)
 
 
 @eras

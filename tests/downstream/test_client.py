@@ -33,8 +33,8 @@ def tool_at(
 
 
 @asynccontextmanager
-async def both(answer: Answer | None = None, **options: Any) -> AsyncIterator[tuple[RecordingApi, ApiClient]]:
-    client = ApiClient(jitter=lambda: 0.0, **options)
+async def both(answer: Answer | None = None) -> AsyncIterator[tuple[RecordingApi, ApiClient]]:
+    client = ApiClient(jitter=lambda: 0.0)
     async with recording_api(answer) as api:
         try:
             yield api, client
@@ -161,11 +161,12 @@ async def test_fifty_calls_at_once_keep_their_tokens_and_answers_apart() -> None
 
 
 async def test_an_answer_longer_than_allowed_is_unusable() -> None:
-    async with both(max_bytes=1000) as (api, client):
-        api.answers = [http(200, b"x" * 1001), http(200, b"x" * 1000)]
+    async with both() as (api, client):
+        api.answers = [http(200, b"x" * 2049), http(200, b"x" * 2048)]
+        tool = tool_at(api.url, limits={"maxResponseBytes": "2KiB"})
         with pytest.raises(ResponseUnusable):
-            await send(client, tool_at(api.url))
-        assert len((await send(client, tool_at(api.url))).body) == 1000
+            await send(client, tool)
+        assert len((await send(client, tool)).body) == 2048
 
 
 async def test_an_answer_that_repeats_the_token_is_withheld_whatever_its_status() -> None:
@@ -178,12 +179,12 @@ async def test_an_answer_that_repeats_the_token_is_withheld_whatever_its_status(
 
 
 async def test_the_bound_is_on_the_decoded_bytes() -> None:
-    async with both(max_bytes=1000) as (api, client):
+    async with both() as (api, client):
         bomb = gzip.compress(b"x" * 100_000)
-        assert len(bomb) < 1000
+        assert len(bomb) < 2048
         api.answers = [http(200, bomb, "application/json", "Content-Encoding: gzip")]
         with pytest.raises(ResponseUnusable):
-            await send(client, tool_at(api.url))
+            await send(client, tool_at(api.url, limits={"maxResponseBytes": "2KiB"}))
 
 
 async def test_a_body_that_is_encoded_more_than_once_is_not_unpacked() -> None:

@@ -290,3 +290,24 @@ def test_the_trail_learns_why_a_token_was_not_good_enough() -> None:
     error = refused(PLAIN, answer(b"", 403, **challenge))
     assert error.detail.endswith("challenge error insufficient_scope")
     assert "shop:read" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "120"}, 120),
+        ({"retry-after": "999999999"}, 86_400),
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": "-5"}, 0),
+        ({"retry-after": "soon"}, 0),
+        ({"retry-after": "9" * 5000}, 0),
+        ({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT", "date": "Fri, 31 Dec 1999 23:59:29 GMT"}, 30),
+        ({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT", "date": "Sat, 01 Jan 2000 00:00:29 GMT"}, 0),
+        ({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}, 0),
+        ({"retry-after": "Fri, 31 Dec 1999 23:59:59", "date": "Fri, 31 Dec 1999 23:59:29 GMT"}, 0),
+        ({}, 0),
+    ],
+)
+def test_how_long_the_api_asks_to_wait_is_passed_on_within_bounds(headers: dict[str, str], seconds: int) -> None:
+    error = refused(PLAIN, ApiResponse(429, headers, b""))
+    assert (error.status, error.retry_after) == (429, seconds)

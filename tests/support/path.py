@@ -21,6 +21,7 @@ from remit.catalog.compile import compile_text
 from remit.catalog.tool import Catalog
 from remit.credential import UnverifiedToken
 from remit.downstream.client import ApiClient
+from remit.downstream.limits import CallGate
 from remit.exchange.exchanger import Exchanger
 from remit.exchange.messages import IssuedToken, TokenExchangeRequest, TokenRequest
 from remit.exchange.service import EmbeddedTokenService
@@ -146,6 +147,7 @@ class Path:
     scopes_within_subject: bool = True
     asks_policy_itself: bool = True
     shadow: SecondOpinion | None = None
+    files: tuple[str, ...] = ()
     order: list[str] = field(default_factory=list)
     sent: list[httpx.Request] = field(default_factory=list)
     world: World = field(default_factory=World)
@@ -158,8 +160,8 @@ class Path:
         self.service = Service(self.world.embedded(), self.order)
         self.store = Noted(order=self.order, refuse=self.refuse)
         own = OwnToken(self._actor_token, verifier, Expectation(frozenset({ISSUER})), clock)
-        files = [compile_text(text, "tools.yaml", {}) for text in (TOOLS, FOR_PEOPLE)]
-        assert not any(file.problems for file in files)
+        files = [compile_text(text, "tools.yaml", {}) for text in (TOOLS, FOR_PEOPLE, *self.files)]
+        assert not [str(problem) for file in files for problem in file.problems]
         self.catalog = Catalog.of(tool for file in files for tool in file.tools)
         self.http = httpx.AsyncClient(transport=httpx.MockTransport(self._api))
         self.bridge = Bridge(
@@ -168,6 +170,7 @@ class Path:
                 actors=ActorResolver("agent-runner", own if self.own_token else None),
                 tools=self,
                 permissions=Permissions(self._panel()),
+                gate=CallGate(clock),
                 exchange=Exchanger(self.service, verifier, clock),
                 apis=ApiClient(self.http),
                 trail=Trail(self.store, clock),

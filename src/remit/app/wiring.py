@@ -30,6 +30,7 @@ from remit.bridge import Bridge, Parts
 from remit.catalog.loader import CatalogSource, LoadReport
 from remit.clock import Clock, SystemClock
 from remit.downstream.client import ApiClient
+from remit.downstream.limits import CallGate
 from remit.errors import DefinitionInvalid, SettingsInvalid, StateInvalid
 from remit.exchange.actor_token import ActorTokens
 from remit.exchange.exchanger import Exchanger
@@ -168,6 +169,7 @@ async def running(
             actors=_actors(settings, service, service_verifier, clock, revocations, launched_by),
             tools=tools,
             permissions=Permissions(panel),
+            gate=CallGate(clock),
             exchange=Exchanger(
                 service, service_verifier, clock, declared=registry.declared(settings), own_clients=_kept(settings)
             ),

@@ -24,6 +24,7 @@ from remit.catalog.document import Document, DocumentInvalid, read_document
 from remit.catalog.environment import expand
 from remit.catalog.examples import compile_examples, shown_arguments
 from remit.catalog.grammar import read_tool_file
+from remit.catalog.limits import compile_limits
 from remit.catalog.plan import RetryPlan
 from remit.catalog.problem import Flaw, Flaws, Path, Problem
 from remit.catalog.request_plan import RequestCompiler, plan_retry
@@ -124,6 +125,9 @@ class _ToolCompiler:
                 (*path, "description"), "title or description has characters that cannot be seen", "take them out"
             )
         max_bytes = compile_max_request(upstream.limits, block.limits, path, flaws)
+        limits = compile_limits(
+            upstream.limits, block.limits, server=self.definition.name, name=block.name, path=path, flaws=flaws
+        )
         schema = self._input(block, max_bytes)
         arguments = self._arguments(schema)
         retry = plan_retry(upstream.retry, block.retry, block.request, path, flaws)
@@ -147,13 +151,16 @@ class _ToolCompiler:
             upstream=self.definition.name,
             tags=tuple(block.tags),
             facts=block.policy,
-            digest=self._digest(block, schema, retry, timeout=timeout, auth=asdict(auth), max_bytes=max_bytes),
+            digest=self._digest(
+                block, schema, retry, timeout=timeout, auth=asdict(auth), max_bytes=max_bytes, limits=asdict(limits)
+            ),
             where=where,
             auth=auth,
             timeout=timeout,
             plan=plan,
             response=compile_response(block.response, (*path, "response"), flaws),
             arguments=compiled_schema,
+            limits=limits,
             examples=compile_examples(block.examples, path, flaws, self.where),
         )
 

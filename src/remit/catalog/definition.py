@@ -20,6 +20,11 @@ _AMOUNT: Final = re.compile(r"([0-9]{1,9})([A-Za-z]+)")
 
 Duration = Annotated[str, Field(pattern=r"^[0-9]{1,9}(ms|s|m|h)$", examples=["10s"])]
 Size = Annotated[str, Field(pattern=r"^[0-9]{1,9}(B|KiB|MiB)$", examples=["64KiB"])]
+Rate = Annotated[
+    str,
+    Field(pattern=r"^[0-9]{1,6}/(s|min|h|day)( per (user|agent|user\+agent|tool|all))?$", examples=["60/min per user"]),
+]
+Concurrency = Annotated[int, Field(ge=1, le=1000)]
 Style = Literal["form", "comma", "space", "pipe", "deepObject", "brackets", "json"]
 #: Of an answer, without parameters.
 MediaType = Annotated[str, Field(pattern=r"^[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}$", examples=["image/png"])]
@@ -87,15 +92,21 @@ class RetryBlock(_Block):
 
 
 class LimitsBlock(_Block):
-    """How much a call may ask of the API."""
+    """How much may be asked of the API, by all its tools together."""
 
+    rate: Rate | None = Field(default=None, description="Calls in a window, and whose: per user, agent, tool or all")
+    concurrency: Concurrency | None = Field(default=None, description="Calls at a time")
     max_request_bytes: Size = Field(default="256KiB", description="Of a request's body")
+    max_response_bytes: Size = Field(default="1MiB", description="Of an answer's body, decoded")
 
 
 class ToolLimitsBlock(_Block):
-    """What differs for one tool."""
+    """What differs for one tool. `rate` and `concurrency` hold besides the upstream's."""
 
+    rate: Rate | None = None
+    concurrency: Concurrency | None = None
     max_request_bytes: Size | None = None
+    max_response_bytes: Size | None = None
 
 
 class UpstreamBlock(_Block):

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from remit.catalog.examples import Example
+from remit.catalog.limits import NO_LIMITS, CallLimits
 from remit.catalog.plan import RequestPlan, ResponsePlan
 from remit.catalog.schema import Schema
 from remit.errors import ArgumentsInvalid
@@ -68,6 +69,7 @@ class Tool:
     plan: RequestPlan
     response: ResponsePlan
     arguments: Schema = field(repr=False)
+    limits: CallLimits = NO_LIMITS
     examples: tuple[Example, ...] = field(default=(), repr=False)
     written: str = ""
     description_digest: str = ""

@@ -31,17 +31,15 @@ _Fault = httpx.HTTPError | TimeoutError | AnswerTooLarge
 
 
 class ApiClient:
-    """One per process. ``max_bytes`` bounds a decoded body; ``jitter`` gives numbers from 0 to 1."""
+    """One per process. ``jitter`` gives numbers from 0 to 1."""
 
     def __init__(
         self,
         client: httpx.AsyncClient | None = None,
         *,
-        max_bytes: int = 1024 * 1024,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._client = client or http_client()
-        self._max_bytes = max_bytes
         self._jitter = jitter
 
     async def aclose(self) -> None:
@@ -68,7 +66,9 @@ class ApiClient:
         retry, clock = tool.plan.retry, asyncio.get_running_loop().time
         deadline = clock() + tool.timeout
         for attempt in itertools.count(1):
-            outcome = await self._attempt(request, headers, _attempt_seconds(request, tool))
+            outcome = await self._attempt(
+                request, headers, _attempt_seconds(request, tool), tool.limits.max_response_bytes
+            )
             pause = self._pause(attempt, retry)
             spent = attempt >= retry.attempts or clock() + pause >= deadline
             if not spent and _may_repeat(outcome, request, retry):
@@ -80,14 +80,14 @@ class ApiClient:
         raise AssertionError("unreachable")
 
     async def _attempt(
-        self, request: ApiRequest, headers: list[tuple[str, str]], seconds: float
+        self, request: ApiRequest, headers: list[tuple[str, str]], seconds: float, max_bytes: int
     ) -> ApiResponse | _Fault:
         times = {"connect": min(_CONNECT_SECONDS, seconds), "read": seconds, "write": seconds, "pool": seconds}
         outgoing = httpx.Request(
             request.method, request.url, headers=headers, content=request.body, extensions={"timeout": times}
         )
         try:
-            answer = await send_bounded(self._client, outgoing, seconds=seconds, max_bytes=self._max_bytes)
+            answer = await send_bounded(self._client, outgoing, seconds=seconds, max_bytes=max_bytes)
         except (httpx.HTTPError, TimeoutError, AnswerTooLarge) as error:
             return error
         return ApiResponse(answer.status, answer.headers, answer.body)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from remit.catalog.binding import scalar_text
@@ -13,6 +15,8 @@ from remit.downstream.response import ApiResponse, read_content
 from remit.errors import DownstreamError, DownstreamFailed, DownstreamRefused, ResponseUnusable
 
 _MAX_VALUE: Final = 200
+_MAX_WAIT: Final = 86_400
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _UNSAID: Final = "(not said)"
 #: The OAuth error of a challenge (RFC 6750 §3): the one word that tells why a token was not good enough.
 _CHALLENGE_ERROR: Final = re.compile(r'\berror="([a-z_]{1,40})"')
@@ -48,6 +52,7 @@ def refusal(tool: Tool, response: ApiResponse, *, quote: bool = True) -> Downstr
     return kind(
         _render(sentence, response) if sentence else _default(tool, status),
         status=status,
+        retry_after=_retry_after(response),
         detail=_detail(tool, response),
         hint=_hint(tool, status),
     )
@@ -94,6 +99,21 @@ def _bounded(value: Any) -> str:
         return _UNSAID
     printable = "".join(character if character.isprintable() else " " for character in text[: 4 * _MAX_VALUE])
     return " ".join(printable.split())[:_MAX_VALUE] or _UNSAID
+
+
+def _retry_after(response: ApiResponse) -> int:
+    """Seconds the API asks to wait (RFC 9110 §10.2.3), at most a day; 0 where it does not say so in a way that can be read.
+
+    A date is measured against the answer's own ``Date``, so that no two clocks are compared.
+    """
+    said = response.headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(said):
+        return min(int(said), _MAX_WAIT)
+    try:
+        wait = parsedate_to_datetime(said) - parsedate_to_datetime(response.headers.get("date", ""))
+    except (ValueError, TypeError, OverflowError):
+        return 0
+    return min(max(0, math.ceil(wait.total_seconds())), _MAX_WAIT)
 
 
 def _detail(tool: Tool, response: ApiResponse) -> str:

@@ -28,7 +28,15 @@ from mcp_types import (
 
 from remit.bridge import CallResult
 from remit.downstream.file import File
-from remit.errors import ApprovalRequired, AuthenticationError, RemitError, ScopeInsufficient, StepUpRequired
+from remit.errors import (
+    ApprovalRequired,
+    AuthenticationError,
+    DownstreamError,
+    RateLimited,
+    RemitError,
+    ScopeInsufficient,
+    StepUpRequired,
+)
 
 #: The key of a result's ``_meta`` that names the call in the audit trail.
 AUDIT_ID: Final = "remit/audit_id"
@@ -44,6 +52,7 @@ _CURED_BY_SIGN_IN = (AuthenticationError, ScopeInsufficient, StepUpRequired)
 _HELP: Final[Mapping[str, str]] = {
     "access_denied": "Do not repeat it unchanged: ask for less, or tell the person what was refused and why.",
     "policy_failed": "Nothing was called. " + _OPERATOR,
+    "rate_limited": "Nothing was called. Wait as long as `retry_after` says (seconds), then call again.",
     "approval_denied": "Nothing was called. Do not repeat it: tell the person that it was not approved.",
     "approval_unusable": "Nothing was called. Make the call again, unchanged, to have its approval asked for anew.",
     "insufficient_user_authentication": "Nothing was called. " + _SIGN_IN,
@@ -98,6 +107,7 @@ def refusal(error: RemitError) -> CallToolResult:
     """An error as a result the model reads: why, which code, which audit id, what would help."""
     facts = _facts(error)
     lines = [f"{_sentence(facts['message'])} {facts['help']}", f"code: {facts['code']}"]
+    lines += [f"{name.replace('_', ' ')}: {facts[name]}" for name in ("status", "retry_after") if name in facts]
     if error.call_id:
         lines.append(f"audit id: {error.call_id}")
     return CallToolResult(
@@ -135,6 +145,10 @@ def _facts(error: RemitError) -> dict[str, Any]:
     }
     if isinstance(error, ApprovalRequired):
         facts |= {"help": _how_to_approve(error), "approval_id": error.approval_id, "expires_at": error.expires_at}
+    if isinstance(error, DownstreamError) and error.status:
+        facts["status"] = error.status
+    if isinstance(error, DownstreamError | RateLimited) and error.retry_after:
+        facts["retry_after"] = error.retry_after
     return {**facts, "audit_id": error.call_id} if error.call_id else facts
 
 
