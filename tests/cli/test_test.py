@@ -173,7 +173,9 @@ def test_without_a_policy_the_decision_is_left_out(remit: Terminal) -> None:
     example = an_example(**{"as": "alice"}, expect={"decision": "permit"})
     done = tried(remit, a_tool(examples=[example]))
     assert done.code == 0
-    assert "the policy cannot be used" in done.document["tests"][0]["skipped"][0]
+    (reason,) = done.document["tests"][0]["skipped"]
+    assert reason == "expect.decision: the policy cannot be read"
+    assert f"left out of 1 example: {reason}" in remit("test").err
 
 
 def test_an_error_of_policy_is_left_to_live(remit: Terminal) -> None:

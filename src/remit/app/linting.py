@@ -109,7 +109,7 @@ async def _find_hidden(settings: Settings, reviewed: Reviewed, clock: Clock) -> 
         async with trying(settings, clock) as tried:
             hidden = await _hidden(settings, reviewed.tools, tried, clock)
     except SetupError as error:
-        reviewed.left_out.append(f"policy: it cannot be used: {error.message}")
+        reviewed.left_out.append(f"policy: {error.message}")
         return
     message = f"policy shows it to no user of sts.users through {settings.agent.client_id}"
     fix = "permit it in policy, or take the tool out: `remit policy explain` says what is missing"

@@ -106,7 +106,7 @@ async def _judge(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Jud
     try:
         tried = await stack.enter_async_context(trying(settings, clock))
     except SetupError as error:
-        return f"the policy cannot be used: {error.message}"
+        return error.message
     return Judge(tried, settings, clock, _SECONDS)
 
 

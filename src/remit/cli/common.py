@@ -84,6 +84,13 @@ def settings_of(context: typer.Context, *, needed: bool = True) -> Settings:
     return settings
 
 
+def tools_from_here(settings: Settings) -> Settings:
+    """The same settings with tool files named as they are called from this folder: in findings, reports and links."""
+    here = Path.cwd()
+    paths = (path.relative_to(here) if path.is_relative_to(here) else path for path in settings.tools)
+    return settings.model_copy(update={"tools": tuple(paths)})
+
+
 def say_where_settings_are_missing(chosen: Global) -> None:
     """Whoever is in the wrong folder should know before the defaults puzzle them."""
     from remit.settings import DEFAULT_FILE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from remit.cli.common import Exit, print_json, run, settings_of
+from remit.cli.common import Exit, print_json, run, settings_of, tools_from_here
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,7 +43,7 @@ def lint(
     from remit.app.linting import review
     from remit.clock import SystemClock
 
-    settings = settings_of(context, needed=False)
+    settings = tools_from_here(settings_of(context, needed=False))
     reviewed = run(review(settings, tuple(paths or settings.tools), SystemClock()))
     ok = not any(each.severity == "error" or (strict and each.severity == "warning") for each in reviewed.findings)
     _print(reviewed, form, ok=ok)

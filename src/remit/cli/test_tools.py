@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from remit.cli.common import Exit, print_json, run, settings_of
+from remit.cli.common import Exit, print_json, run, settings_of, tools_from_here
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +42,7 @@ def run_examples(
     """
     if writes and not live:
         raise typer.BadParameter("--writes is for --live")
-    settings = settings_of(context, needed=live)
+    settings = tools_from_here(settings_of(context, needed=live))
     report, chosen = _chosen(settings, tuple(tools or ()))
     tested = run(_tested(settings, chosen, live=live, writes=writes))
     ok = bool(tested) and not report.problems and all(each.outcome != "failed" for each in tested)
@@ -115,13 +115,24 @@ def _print(report: LoadReport, tested: list[Tested], *, every: bool) -> None:
     for problem in report.problems:
         render_error(DefinitionInvalid(problem.message, where=problem.where, hint=problem.hint))
     for each in tested:
-        if every or each.outcome != "passed" or each.skipped:
+        if every or each.outcome == "failed":
             _print_one(out, each)
+    _print_left_out(tested)
     if not tested:
         typer.echo("no example was tried: write some under `examples` of a tool", err=True)
     outcomes = [each.outcome for each in tested]
     counts = {what: outcomes.count(what) for what in ("passed", "failed", "skipped")}
     typer.echo(" · ".join(f"{number} {what}" for what, number in counts.items() if number or what == "passed"))
+
+
+def _print_left_out(tested: list[Tested]) -> None:
+    """Each reason once, with how many examples it is about."""
+    from collections import Counter
+
+    from remit.cli.render import plain
+
+    for reason, count in Counter(reason for each in tested for reason in each.skipped).items():
+        typer.echo(f"left out of {count} {'example' if count == 1 else 'examples'}: {plain(reason)}", err=True)
 
 
 def _print_one(out: Console, tested: Tested) -> None:
