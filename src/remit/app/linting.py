@@ -10,10 +10,10 @@ What cannot be looked at is left out, and the reason is told.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from remit.app.explaining import Supposed, question_of
+from remit.app.showing import shown_by
 from remit.app.trying import Tried, trying
 from remit.catalog.lint import finding_of, lint_list, lint_text, tool_finding
 from remit.catalog.lint_finding import Finding
@@ -22,7 +22,6 @@ from remit.catalog.problem import Problem
 from remit.catalog.tool import Tool
 from remit.clock import Clock
 from remit.errors import SetupError
-from remit.policy.input import Phase
 from remit.settings import Settings, environment
 
 
@@ -122,8 +121,6 @@ async def _hidden(settings: Settings, tools: Sequence[Tool], tried: Tried, clock
     for user in settings.sts.users:
         if not left:
             break
-        supposed = Supposed(user, settings.agent.client_id, left[0].name, {})
-        question = replace(await question_of(settings, supposed, left[0], clock), phase=Phase.TOOL_LIST)
-        decisions = await tried.decide([replace(question, tool=tool).document() for tool in left])
-        left = [tool for tool, decision in zip(left, decisions, strict=True) if not decision.allow]
+        seen = set(await shown_by(tried, settings, user, left, clock))
+        left = [tool for tool in left if tool not in seen]
     return left

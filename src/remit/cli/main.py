@@ -27,6 +27,7 @@ from remit.cli import (
     serve,
     test_tools,
     token,
+    tools,
     users,
 )
 from remit.cli.common import Exit, Global, exit_code
@@ -53,6 +54,7 @@ app.command("check")(check.check)
 app.command("lint")(lint.lint)
 app.command("test")(test_tools.run_examples)
 app.command("chain")(chain.chain)
+app.add_typer(tools.app, name="tools")
 app.add_typer(token.app, name="token")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
