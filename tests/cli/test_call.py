@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from remit.cli.call import typed_arguments
+from remit.cli.asking import typed_arguments
 from support.terminal import Terminal
 from support.tools import calling
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from remit.cli.asking import Asked, asking
 from remit.cli.common import exit_code, print_json, run, settings_of
 from remit.errors import RemitError
 
 if TYPE_CHECKING:
     from remit.bridge import CallResult
-    from remit.catalog.tool import Tool
     from remit.settings import Settings
 
 
@@ -35,6 +33,10 @@ def call(
     token_file: Annotated[
         Path | None, typer.Option("--token-file", metavar="FILE", help="Read the user's access token from this file.")
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Identify, find and decide; show the request. Nothing is sent or recorded."),
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show every step: who, why, which token, what was sent.")
     ] = False,
@@ -49,20 +51,16 @@ def call(
     settings = settings_of(context)
     if token_file:
         settings = settings.model_copy(update={"subject_token_file": token_file.absolute(), "subject_token": ""})
-    outcome = run(_make(settings, _Asked(tool, tuple(arguments or ()), as_user or "", agent or "")))
+    asked = Asked(tool, tuple(arguments or ()), as_user or "", agent or "")
+    if dry_run:
+        from remit.cli.dry_run import rehearse
+
+        rehearse(settings, asked, explain=explain, as_json=as_json)
+        return
+    outcome = run(_make(settings, asked))
     _print(outcome, explain=explain, as_json=as_json)
     if outcome.error is not None:
         raise typer.Exit(exit_code(outcome.error))
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What the command line asked for."""
-
-    tool: str
-    pairs: tuple[str, ...]
-    as_user: str
-    agent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,53 +87,18 @@ class _Outcome:
         return {**told, "result": self.ended.result.data}
 
 
-async def _make(settings: Settings, asked: _Asked) -> _Outcome:
-    from functools import partial
-
-    from remit.app.development import subject_token_source
-    from remit.app.serving import issuer_served
-    from remit.app.wiring import running
-    from remit.bridge import ToolCall
+async def _make(settings: Settings, asked: Asked) -> _Outcome:
     from remit.cli.explain import Explanation
 
-    async with running(settings, agent=asked.agent) as app:
-        explanation = Explanation()
-        source = subject_token_source(app, asked.as_user or None, issuer_served=partial(issuer_served, settings))
-        arguments = typed_arguments(asked.pairs, app.tools.catalog.get(asked.tool))
+    explanation = Explanation()
+    async with asking(settings, asked) as (app, call):
         try:
-            call = ToolCall(door="cli", token=await source(), name=asked.tool, arguments=arguments)
-            result = await app.bridge.call(call, explanation)
+            result = await app.bridge.call(await call(), explanation)
         except RemitError as error:
             explanation.failed(error)
             return _Outcome(asked.tool, error, explanation.steps)
         explanation.answered(result)
         return _Outcome(asked.tool, result, explanation.steps)
-
-
-def typed_arguments(pairs: Sequence[str], tool: Tool | None) -> dict[str, Any]:
-    """``key=value`` and ``key:=JSON`` → arguments. A plain value is text where the tool's schema says ``string``
-    or nothing, and JSON where it says something else.
-    """
-    properties: Mapping[str, Any] = tool.input_schema.get("properties", {}) if tool else {}
-    return dict(_typed(pair, properties) for pair in pairs)
-
-
-def _typed(pair: str, properties: Mapping[str, Any]) -> tuple[str, Any]:
-    key, equals, text = pair.partition("=")
-    is_json = key.endswith(":")
-    key = key.removesuffix(":")
-    if not equals or not key:
-        raise typer.BadParameter(f"{pair!r} is not key=value (or key:=JSON)")
-    schema = properties.get(key)
-    kind = schema.get("type", "string") if isinstance(schema, dict) else "string"
-    if not is_json and (kind == "string" or "string" in kind):
-        return key, text
-    try:
-        return key, json.loads(text)
-    except ValueError as error:
-        if is_json:
-            raise typer.BadParameter(f"the value of {key} is not JSON: {error}") from error
-        return key, text  # the schema will say what it should have been
 
 
 def _print(outcome: _Outcome, *, explain: bool, as_json: bool) -> None:

@@ -66,7 +66,7 @@ class Explanation(Watch):
     def calling(self, request: ApiRequest) -> None:
         """The HTTP request as it is sent, the bearer token excepted."""
         headers = {**dict(request.headers), "Authorization": "Bearer ***"}
-        self._add("call", method=request.method, url=request.url, headers=headers, body=_readable(request.body))
+        self._add("call", method=request.method, url=request.url, headers=headers, body=readable(request.body))
 
     def answered(self, result: CallResult) -> None:
         """What the agent gets."""
@@ -82,7 +82,8 @@ class Explanation(Watch):
         self.steps.append({"step": step, **members})
 
 
-def _readable(body: bytes | None) -> Any:
+def readable(body: bytes | None) -> Any:
+    """A request's body to be looked at: JSON as what it says, anything else as text."""
     if body is None:
         return None
     try:

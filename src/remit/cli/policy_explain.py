@@ -70,7 +70,7 @@ def explain(
     """
     from remit.app.explaining import Supposed, explain
     from remit.app.wiring import load_tools
-    from remit.cli.call import typed_arguments
+    from remit.cli.asking import typed_arguments
     from remit.clock import SystemClock
 
     settings = with_policy(settings_of(context), policy)
