@@ -20,7 +20,7 @@ import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from remit.audit.trail import Record, Trail
 from remit.call import NOBODY, CallResult, ToolCall, Watch
@@ -28,6 +28,7 @@ from remit.catalog.tool import Catalog, Tool
 from remit.credential import UnverifiedToken
 from remit.downstream.client import ApiClient
 from remit.downstream.limits import CallGate
+from remit.downstream.paging import fetch
 from remit.downstream.request import ApiRequest, CallContext, build_request
 from remit.downstream.result import ToolResult, shape
 from remit.errors import (
@@ -38,6 +39,7 @@ from remit.errors import (
     ToolUnknown,
 )
 from remit.exchange.exchanger import DelegatedToken, Exchanger
+from remit.exchange.messages import Wanted
 from remit.identity.actor import ActorResolver
 from remit.identity.subject import SubjectIdentifier
 from remit.permission.panel import Asked, Permission
@@ -45,7 +47,10 @@ from remit.permission.permissions import Permissions
 from remit.policy.input import Operation
 from remit.principal import ActingParty, Caller, Principal
 
-__all__ = ["Bridge", "CallResult", "Parts", "ToolCall", "Tools", "Watch"]
+#: What a call that is not made has in the place of its audit id.
+REHEARSED: Final = "dry-run"
+
+__all__ = ["Bridge", "CallResult", "Parts", "Rehearsal", "ToolCall", "Tools", "Watch"]
 
 
 class Tools(Protocol):
@@ -75,6 +80,14 @@ class Parts:
     asks_policy_itself: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a call would send, and the token it would ask for; ``None`` where the API takes none."""
+
+    request: ApiRequest
+    wanted: Wanted | None
+
+
 class Bridge:
     """All a door needs: call a tool, list the tools a caller may see, identify a caller."""
 
@@ -89,6 +102,17 @@ class Bridge:
         """Make one call. Raises leaves of ``RemitError``, each with ``call_id`` set, and nothing else."""
         async with self._recorded(call) as record:
             return CallResult(record.id, await self._steps(call, record, watch))
+
+    async def rehearse(self, call: ToolCall, watch: Watch = NOBODY) -> Rehearsal:
+        """Steps 1 to 3 of a call, and the request that it would send. Raises as ``call`` does.
+
+        No token is exchanged, nothing is sent, nobody is asked for an approval, and the trail is left alone.
+        """
+        caller, acting = await self._identify(call.token)
+        watch.identified(caller.principal, acting)
+        tool, request = await self._find(call, caller, acting, REHEARSED)
+        wanted = await self._parts.permissions.foresee(Asked(call, caller, acting, tool), watch)
+        return Rehearsal(request, None if tool.auth.type == "none" else wanted)
 
     async def visible_tools(self, door: str, token: UnverifiedToken | None) -> tuple[Tool, ...]:
         """The tools that policy shows to this caller, by name. Raises ``AuthenticationError`` leaves."""
@@ -164,8 +188,7 @@ class Bridge:
 
             watch.calling(request)  # 6
             credential = token.credential if token else None
-            response = await self._parts.apis.send(request, credential, tool, call_id=record.id)
-            record.called(request, response)
+            response = await fetch(self._parts.apis, request, credential, tool, call_id=record.id, seen=record.called)
         quote = await self._parts.permissions.may_quote(permission, tool, response.status, record)
         result = shape(tool, response, quote=quote)
         result = await self._parts.permissions.release(permission, tool, response.status, result, record)

@@ -148,6 +148,7 @@ def test_every_error_is_rendered_without_its_detail_and_hint(leaf: type[RemitErr
     RemitError.__init__(error, "it did not work", detail="DETAIL", hint="HINT")
     if isinstance(error, ApprovalRequired):
         error.approval_id, error.expires_at, error.question = "01K", 1_800_000_000, "QUESTION"
+    error.status, error.retry_after = 0, 0  # type: ignore[attr-defined]
     error.call_id = "01J"
     for shown in (refusal(error).model_dump_json(), protocol_fault(error).error.model_dump_json()):
         assert "DETAIL" not in shown

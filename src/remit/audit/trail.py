@@ -181,13 +181,15 @@ class Record:
         self._outcome["exchange"] = event.of_token(token, self._parent_jti)
 
     def called(self, request: RequestSeen, response: ResponseSeen) -> None:
-        """What the API answered."""
+        """What the API answered; again for each further page of the same answer."""
         self._mark("call_us")
+        before = self._outcome.get("downstream", {})
         self._outcome["downstream"] = {
             **event.of_request(request, self._path_template),
             "status": response.status,
-            "bytes": len(response.body),
+            "bytes": before.get("bytes", 0) + len(response.body),
             "duration_us": self._durations["call_us"],
+            **({"requests": before.get("requests", 1) + 1} if before else {}),
         }
 
     def passed_on(self, traffic: TrafficSeen) -> None:

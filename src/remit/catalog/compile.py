@@ -25,7 +25,8 @@ from remit.catalog.environment import expand
 from remit.catalog.examples import compile_examples, shown_arguments
 from remit.catalog.grammar import read_tool_file
 from remit.catalog.limits import compile_limits
-from remit.catalog.plan import RetryPlan
+from remit.catalog.paging import compile_paging, with_paging
+from remit.catalog.plan import RequestPlan, ResponsePlan, RetryPlan
 from remit.catalog.problem import Flaw, Flaws, Path, Problem
 from remit.catalog.request_plan import RequestCompiler, plan_retry
 from remit.catalog.response_plan import compile_object_schema, compile_response
@@ -120,6 +121,7 @@ class _ToolCompiler:
     def compile(self, block: ToolBlock, where: str) -> Tool:
         """The tool. It is of use only when nothing was added to the flaws."""
         upstream, path, flaws = self.definition.upstream, self.path, self.flaws
+        block = with_paging(block)
         if not (block.title + block.description.replace("\n", "")).isprintable():
             flaws.add(
                 (*path, "description"), "title or description has characters that cannot be seen", "take them out"
@@ -158,10 +160,21 @@ class _ToolCompiler:
             auth=auth,
             timeout=timeout,
             plan=plan,
-            response=compile_response(block.response, (*path, "response"), flaws),
+            response=self._response(block, plan, schema),
             arguments=compiled_schema,
             limits=limits,
             examples=compile_examples(block.examples, path, flaws, self.where),
+        )
+
+    def _response(self, block: ToolBlock, plan: RequestPlan, schema: Mapping[str, Any]) -> ResponsePlan:
+        path: Path = (*self.path, "response")
+        response, paging = compile_response(block.response, path, self.flaws), block.response.paging
+        if paging is None:
+            return response
+        read_only = block.annotations.read_only is True
+        path = (*path, "paging")
+        return replace(
+            response, paging=compile_paging(paging, plan, schema, read_only=read_only, path=path, flaws=self.flaws)
         )
 
     def _input(self, block: ToolBlock, max_bytes: int) -> dict[str, Any]:

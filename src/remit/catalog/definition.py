@@ -148,6 +148,28 @@ class RequestBlock(_Block):
     idempotency_header: str = "Idempotency-Key"
 
 
+class PageSizeBlock(_Block):
+    """How many items a page has."""
+
+    param: str = Field(min_length=1, max_length=100, description="Parameter that says how many")
+    default: int = Field(default=20, ge=1, le=10_000)
+    max: int = Field(default=100, ge=1, le=10_000)
+
+
+class PagingBlock(_Block):
+    """An answer is one page of many: where the next one begins, and how many are fetched in one call."""
+
+    type: Literal["cursor", "page", "offset", "link", "odata"]
+    param: str | None = Field(
+        default=None, min_length=1, max_length=100, description="Query or body parameter that says where a page begins"
+    )
+    next: str | None = Field(default=None, max_length=1024, description="JMESPath to where the next page begins")
+    items: str | None = Field(default=None, max_length=1024, description="Path of names to the page's list; @ is all")
+    size: PageSizeBlock | None = None
+    start: int | None = Field(default=None, ge=0, le=1, description="Number of the first page (1)")
+    max_pages: int = Field(default=1, ge=1, le=50, description="Fetched in one call; 1: the agent asks for each")
+
+
 class ResponseBlock(_Block):
     """How the API's answer becomes the tool's result: select, redact, cap."""
 
@@ -156,7 +178,9 @@ class ResponseBlock(_Block):
         default=None, alias="schema", description="JSON Schema of the result, checked"
     )
     redact: list[str] = Field(default=[], max_length=50, description="Paths whose values are replaced by [redacted]")
+    paging: PagingBlock | None = None
     max_bytes: Size = Field(default="64KiB", description="Of the result; lists are cut at an item boundary")
+    max_items: int | None = Field(default=None, ge=1, le=10_000, description="Of any list of the result")
     files: list[MediaType] = Field(
         default=[], max_length=20, description="Media types of answers that the agent gets as files: image/png"
     )

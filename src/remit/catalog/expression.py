@@ -90,6 +90,45 @@ class RedactPath:
             container[key] = REDACTED
 
 
+@dataclass(frozen=True, slots=True)
+class ListPath:
+    """Leads to one list of a document: names with dots between, or ``@`` for the document itself.
+
+    Raises ``ExpressionInvalid`` for anything else, because other items could not be put into its place.
+    """
+
+    text: str
+    _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        Expression(self.text)
+        steps = _steps(jmespath.compile(self.text).parsed)
+        if any(step.kind != "field" for step in steps):
+            raise ExpressionInvalid("only names can be followed here")
+        object.__setattr__(self, "_names", tuple(step.at for step in steps))
+
+    def find(self, data: Any) -> list[Any] | None:
+        """The list; an empty one where there is nothing or null; ``None`` where there is something else."""
+        for name in self._names:
+            if not isinstance(data, dict):
+                return None
+            data = data.get(name)
+            if data is None:
+                return []
+        return data if isinstance(data, list) else None
+
+    def replaced(self, data: Any, items: list[Any]) -> Any:
+        """A copy of ``data`` with ``items`` in the list's place; what lies beside the way is shared."""
+        return _put(data, self._names, items)
+
+
+def _put(data: Any, names: tuple[str, ...], items: list[Any]) -> Any:
+    if not names:
+        return items
+    inner = data if isinstance(data, dict) else {}
+    return {**inner, names[0]: _put(inner.get(names[0]), names[1:], items)}
+
+
 def _below(place: _Place, step: _Step) -> list[_Place]:
     """The places one step further down."""
     container, key = place

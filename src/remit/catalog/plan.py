@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
-from remit.catalog.expression import Expression, RedactPath
+from remit.catalog.expression import Expression, ListPath, RedactPath
 from remit.catalog.schema import Schema
 
 # ── bindings: where a value comes from ───────────────────────────────────────────────────
@@ -197,12 +197,39 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class PagingPlan:
+    """An answer is one page of many, whose list is at ``items``.
+
+    ``argument`` says where a page begins; with ``as_text`` it may be any text. ``kind`` is what that is: a value that
+    ``next`` finds in the page before (``cursor``), the parameter ``param`` of a link (which ``next`` finds, else the
+    header ``Link``), the number of a page counted from ``start``, or how many items to pass over (``offset``).
+    ``size_argument`` gets ``size`` where the agent does not say how many items a page has.
+    """
+
+    kind: Literal["cursor", "link", "page", "offset"]
+    param: str
+    argument: str
+    as_text: bool
+    items: ListPath
+    next: Expression | None = None
+    start: int = 1
+    size_argument: str = ""
+    size: int = 0
+    max_pages: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class ResponsePlan:
-    """A compiled response block. ``errors`` is keyed by status (``"404"``) or class (``"4xx"``); ``files`` are media types."""
+    """A compiled response block. ``errors`` is keyed by status (``"404"``) or class (``"4xx"``); ``files`` are media types.
+
+    ``max_items``: of any list of the result, 0 for no bound.
+    """
 
     select: Expression | None = None
     output: Schema | None = None
     redact: tuple[RedactPath, ...] = ()
     max_bytes: int = 64 * 1024
+    max_items: int = 0
+    paging: PagingPlan | None = None
     files: frozenset[str] = frozenset()
     errors: Mapping[str, Sentence] = field(default_factory=dict)

@@ -32,6 +32,7 @@ def compile_response(block: ResponseBlock, path: Path, flaws: Flaws) -> Response
         output=None if block.output is None else compile_object_schema(block.output, (*path, "schema"), flaws),
         redact=tuple(found for found in redact if found is not None),
         max_bytes=size,
+        max_items=block.max_items or 0,
         files=frozenset(block.files),
         errors={status: _sentence(status, text, path, flaws) for status, text in block.errors.items()},
     )
@@ -57,6 +58,8 @@ def _check_files(block: ResponseBlock, path: Path, flaws: Flaws) -> None:
     if block.files and (block.select is not None or block.output is not None or block.redact):
         hint = "leave select, schema and redact out, or make another tool of it"
         flaws.add(path, "of a file nothing can be selected, checked or redacted", hint, at_key=True)
+    if block.files and block.paging is not None:
+        flaws.add(path, "a file has no pages", "leave paging out, or make another tool of it", at_key=True)
 
 
 def _expression(text: str, path: Path, flaws: Flaws) -> Expression | None:

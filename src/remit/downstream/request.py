@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from remit.catalog.plan import (
@@ -25,6 +25,7 @@ from remit.catalog.plan import (
     Segment,
 )
 from remit.catalog.tool import Tool
+from remit.downstream.position import FIRST, Position, arguments_at, position_in
 from remit.downstream.wire.bodies import Written, write_body
 from remit.downstream.wire.places import cookie_pairs, header_value, leads_away, path_value, query_pairs
 from remit.downstream.wire.styles import Pair
@@ -35,13 +36,18 @@ _MAX_URL: Final = 8192
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One HTTP request as it will be sent, without the token. ``idempotent``: sending it twice acts once."""
+    """One HTTP request as it will be sent, without the token. ``idempotent``: sending it twice acts once.
+
+    Where its answer is one page of many, it asks for the one at ``start``, and ``page`` makes the requests for others.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes | None = field(repr=False)
     idempotent: bool
+    start: Position = FIRST
+    page: Callable[[Position], ApiRequest] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,18 @@ def build_request(tool: Tool, arguments: Mapping[str, Any], context: CallContext
 
     The arguments are expected to fit the input schema; this does not check it.
     """
-    plan = tool.plan
+    paging = tool.response.paging
+    if paging is None:
+        return _filled(tool.plan, arguments, context)
+    start = position_in(paging, arguments)
+
+    def page(position: Position) -> ApiRequest:
+        return _filled(tool.plan, arguments_at(paging, arguments, position), context)
+
+    return replace(page(start), start=start, page=page)
+
+
+def _filled(plan: RequestPlan, arguments: Mapping[str, Any], context: CallContext) -> ApiRequest:
     try:
         fill = _Filler(arguments, context)
         url = plan.base_url + "".join([f"/{fill.segment(segment)}" for segment in plan.segments])

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
+from remit.downstream.position import FIRST, Position
 from remit.errors import ResponseUnusable
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}")
@@ -18,11 +19,21 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """A whole answer; header names in lower case. The body is shown nowhere."""
+    """A whole answer; header names in lower case. The body is shown nowhere.
+
+    Where it is one page of many, it is the one at ``start``, and ``more`` are those that follow and were fetched too.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    start: Position = FIRST
+    more: tuple[ApiResponse, ...] = field(default=(), repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether its status is one of success."""
+        return 200 <= self.status < 300
 
     @property
     def media_type(self) -> str:

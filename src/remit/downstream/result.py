@@ -9,18 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from remit.catalog.expression import ExpressionFailed
 from remit.catalog.plan import ResponsePlan
 from remit.catalog.tool import Tool
 from remit.downstream.file import File
+from remit.downstream.pages import merged
 from remit.downstream.refusal import refusal
 from remit.downstream.response import ApiResponse, read_content
+from remit.downstream.shaping import UNSHAPABLE, capped, selected
 from remit.downstream.wire.text import encode_json
 from remit.errors import ResponseUnusable
 
 _MAX_DEPTH: Final = 64
-_CUT: Final = "\n[truncated]"
-_MAX_CUTS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,7 @@ class ToolResult:
 
     Where something was cut off, ``truncated`` is set and the data says so too: an object has the member
     ``truncated``, a list has become ``{"items": […], "truncated": true}`` (``wrapped``), a text ends in ``[truncated]``.
+    Of a tool with paging a list is always wrapped, and the object has ``next_cursor`` where there is more.
     Where it is a ``file``, data and text say which, and ``size`` is the file's.
     """
 
@@ -68,30 +68,39 @@ def shape(tool: Tool, response: ApiResponse, *, quote: bool = True) -> ToolResul
 
     ``quote``: whether such a refusal may hold values of the answer.
     """
-    if not 200 <= response.status < 300:
+    if not response.ok:
         raise refusal(tool, response, quote=quote)
     plan = tool.response
     if response.body and response.media_type in plan.files:
         return _file_result(tool, File(response.media_type, response.body), response.status)
     try:
-        whole = _selected(plan, read_content(response))
-        data, text, truncated = _capped(whole, plan.max_bytes)
-        _check_depth(data, text)
-    except (RecursionError, ExpressionFailed, TypeError, ValueError) as error:
+        result = _shaped(plan, response)
+        _check_depth(result.data, result.text)
+    except UNSHAPABLE as error:
         raise ResponseUnusable(
             "the API's answer does not have the shape this tool expects",
             status=response.status,
             detail=f"{type(error).__name__}: {error}"[:200],
             hint=f"compare select in {tool.where} with what the API answers",
         ) from None
-    if plan.output is not None and (problems := plan.output.problems(data)):
+    if plan.output is not None and (problems := plan.output.problems(result.data)):
         raise ResponseUnusable(
             "the result does not fit the tool's output schema",
             status=response.status,
             detail="; ".join(problems),
             hint=f"mend response.select or response.schema in {tool.where}",
         )
-    return ToolResult(data, text, truncated, len(text.encode()), wrapped=truncated and isinstance(whole, list))
+    return result
+
+
+def _shaped(plan: ResponsePlan, response: ApiResponse) -> ToolResult:
+    """The whole result, or what of it is within the bounds. Raises ``UNSHAPABLE``."""
+    if plan.paging is not None:
+        shaped = merged(plan, plan.paging, response)
+    else:
+        shaped = capped(plan, selected(plan, read_content(response)))
+    data, text, truncated, wrapped = shaped
+    return ToolResult(data, text, truncated, len(text.encode()), wrapped=wrapped)
 
 
 def _file_result(tool: Tool, file: File, status: int) -> ToolResult:
@@ -105,18 +114,6 @@ def _file_result(tool: Tool, file: File, status: int) -> ToolResult:
         )
     facts = file.facts
     return ToolResult(facts, encode_json(facts), truncated=False, size=len(file.content), file=file)
-
-
-def _selected(plan: ResponsePlan, data: Any) -> Any:
-    """Redact what came, select, and redact again: a value hides neither before nor behind the selection."""
-    for path in plan.redact:
-        path.redact(data)
-    if plan.select is None:
-        return data
-    data = plan.select.search(data)
-    for path in plan.redact:
-        path.redact(data)
-    return data
 
 
 def _check_depth(data: Any, text: str) -> None:
@@ -133,57 +130,3 @@ def _children(parent: Any) -> Iterator[Any]:
         yield from parent.values()
     elif isinstance(parent, list):
         yield from parent
-
-
-# ── cap ──────────────────────────────────────────────────────────────────────────────────
-
-
-def _capped(data: Any, limit: int) -> tuple[Any, str, bool]:
-    """``data`` and its text in at most ``limit`` bytes, and whether something had to go."""
-    text = data if isinstance(data, str) else encode_json(data)
-    content = text.encode()
-    if len(content) <= limit:
-        return data, text, False
-    if isinstance(data, dict | list):
-        data = _cut({"items": data} if isinstance(data, list) else data, limit)
-        return data, encode_json(data), True
-    if isinstance(data, str):
-        text = content[: limit - len(_CUT)].decode("utf-8", "ignore") + _CUT
-        return text, text, True
-    raise ValueError(f"more than {limit} bytes")
-
-
-def _cut(document: dict[str, Any], limit: int) -> dict[str, Any]:
-    """Take items off the end of the longest list until all fits; lists inside other lists stay whole."""
-    document = {**document, "truncated": True}
-    for _ in range(_MAX_CUTS):
-        excess = _size(document) - limit
-        if excess <= 0:
-            return document
-        places = [(container, key) for container, key in _lists(document) if container[key]]
-        if not places:
-            break
-        container, key = max(places, key=lambda place: _size(place[0][place[1]]))
-        container[key] = _shortened(container[key], excess)
-    raise ValueError(f"more than {limit} bytes, and no list to cut")
-
-
-def _lists(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """The lists that can be reached through objects alone."""
-    for key, value in document.items():
-        if isinstance(value, list):
-            yield document, key
-        elif isinstance(value, dict):
-            yield from _lists(value)
-
-
-def _shortened(items: list[Any], excess: int) -> list[Any]:
-    kept = len(items)
-    while kept and excess > 0:
-        kept -= 1
-        excess -= _size(items[kept]) + 1
-    return items[:kept]
-
-
-def _size(data: Any) -> int:
-    return len(encode_json(data).encode())

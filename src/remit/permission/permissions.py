@@ -9,6 +9,7 @@ Then, once each: **narrow** what will be asked of the token service, **use** the
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from remit.audit.trail import Record
 from remit.call import ToolCall, Watch
@@ -78,6 +79,17 @@ class Permissions:
             return permission
         return await self._approved(asked, permission, record, watch)
 
+    async def foresee(self, asked: Asked, watch: Watch) -> Wanted:
+        """What would be asked of the token service for this call, if it is permitted. Raises as ``permit`` does.
+
+        Nobody is asked for the approval that policy may demand, and nothing is recorded: the watch is told.
+        """
+        decision = await self._panel.policy.decide(await self._document(asked, await self._question(asked)))
+        watch.decided(decision)
+        if isinstance(decision, Deny):
+            await self._check_not_hidden(asked, decision)
+        return self._wanted(asked, Demands.of(decision.require_permit().obligations))
+
     async def settle(self, asked: Asked, permission: Permission, record: Record) -> None:
         """Use the approval up, and remember the pair: the last thing before the intent."""
         if permission.approval is not None and permission.binding is not None:
@@ -85,11 +97,7 @@ class Permissions:
         await self._panel.pairs.met(asked.principal, asked.acting)
 
     async def _decided(self, asked: Asked, question: Question, record: Record, watch: Watch) -> Demands:
-        try:
-            document = question.document()
-        except PolicyFailed:  # arguments that policy cannot be asked about
-            await self.check_shown(asked)
-            raise
+        document = await self._document(asked, question)
         decision = await self._panel.policy.decide(document)
         record.decided(decision, self._panel.keep(document, decision.input_digest))
         watch.decided(decision)
@@ -98,6 +106,13 @@ class Permissions:
         if isinstance(decision, Deny):
             await self._check_not_hidden(asked, decision)
         return Demands.of(decision.require_permit().obligations)
+
+    async def _document(self, asked: Asked, question: Question) -> dict[str, Any]:
+        try:
+            return question.document()
+        except PolicyFailed:  # arguments that policy cannot be asked about
+            await self.check_shown(asked)
+            raise
 
     async def _check_not_hidden(self, asked: Asked, decision: Deny) -> None:
         """A denial with nothing to tell the caller answers as an unknown tool.

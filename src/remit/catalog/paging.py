@@ -1,0 +1,147 @@
+"""The paging block: the arguments it needs of a tool, and its plan (rule)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal
+
+from remit.catalog.definition import PageSizeBlock, PagingBlock, RequestBlock, ToolBlock
+from remit.catalog.expression import Expression, ExpressionInvalid, ListPath
+from remit.catalog.plan import Argument, Binding, Members, PagingPlan, RequestPlan
+from remit.catalog.problem import Flaws, Path
+
+#: What the arguments are called that a tool does not declare itself.
+CURSOR: Final = "cursor"
+LIMIT: Final = "limit"
+
+_KINDS: Final[Mapping[str, Literal["cursor", "link", "page", "offset"]]] = {
+    "cursor": "cursor",
+    "page": "page",
+    "offset": "offset",
+    "link": "link",
+    "odata": "link",
+}
+#: Of OData 4 (JSON Format §4.5): where its list stands, and its link.
+_ODATA_ITEMS: Final = "value"
+_ODATA_NEXT: Final = '"@odata.nextLink"'
+_ODATA_PARAM: Final = "$skiptoken"
+_CURSOR_SCHEMA: Final = {"type": "string", "maxLength": 4096, "description": "next_cursor of the page before"}
+_LIMIT_SCHEMA: Final = {"type": "integer", "description": "How many on one page"}
+_READING: Final = frozenset({"GET", "HEAD"})
+
+
+def with_paging(block: ToolBlock) -> ToolBlock:
+    """The block with the arguments that its paging needs and the request does not place: ``cursor``, and ``limit``
+    where the agent asks for each page.
+    """
+    paging, request = block.response.paging, block.request
+    declared = block.input.get("properties", {})
+    if paging is None or not isinstance(declared, dict):  # of what is wrong the schema's own check speaks
+        return block
+    query, properties, size = dict(request.query), dict(declared), paging.size
+    param = _param(paging)
+    if param and not _places_it(request, param):
+        query[param] = f"${CURSOR}"
+        properties.setdefault(CURSOR, _CURSOR_SCHEMA)
+    if size is not None and not _places_it(request, size.param):
+        query[size.param] = f"${LIMIT}" if paging.max_pages == 1 else size.default
+        if paging.max_pages == 1:
+            properties.setdefault(LIMIT, _LIMIT_SCHEMA)
+    if size is not None:
+        _bound_size(properties, query.get(size.param), size)
+    schema = {**block.input, "type": block.input.get("type", "object"), "properties": properties}
+    return block.model_copy(update={"input": schema, "request": request.model_copy(update={"query": query})})
+
+
+def compile_paging(
+    block: PagingBlock, plan: RequestPlan, schema: Mapping[str, Any], *, read_only: bool, path: Path, flaws: Flaws
+) -> PagingPlan | None:
+    """The plan for a request that was compiled; ``path`` leads to the block. ``None`` where a flaw was added."""
+    found = len(flaws)
+    param = _param(block)
+    argument = _bound(plan, param)
+    if argument is None:
+        flaws.add(
+            (*path, "param"), f"no argument says {param or 'where a page begins'}", "name a parameter of the query"
+        )
+    elif argument in schema.get("required", []):
+        flaws.add((*path, "param"), f"{argument} is required, and the first page has none", "make it optional")
+    if block.max_pages > 1 and not (read_only or plan.method in _READING):
+        flaws.add((*path, "maxPages"), "what changes something is not sent again", "leave maxPages out", at_key=True)
+    if block.start is not None and block.type != "page":
+        flaws.add((*path, "start"), "only pages have numbers", "leave start out", at_key=True)
+    if block.size is not None and block.size.default > block.size.max:
+        flaws.add((*path, "size"), "default is larger than max")
+    next_ = _next(block, path, flaws)
+    items = _items(block, path, flaws)
+    if argument is None or items is None or len(flaws) > found:
+        return None
+    return PagingPlan(
+        kind=_KINDS[block.type],
+        param=param,
+        argument=argument,
+        as_text=_takes_text(schema, argument),
+        items=items,
+        next=next_,
+        start=1 if block.start is None else block.start,
+        size_argument=(_bound(plan, block.size.param) or "") if block.size else "",
+        size=block.size.default if block.size else 0,
+        max_pages=block.max_pages,
+    )
+
+
+def _param(block: PagingBlock) -> str:
+    return block.param or (_ODATA_PARAM if block.type == "odata" else "")
+
+
+def _places_it(request: RequestBlock, param: str) -> bool:
+    return param in request.query or (isinstance(request.body, dict) and param in request.body)
+
+
+def _bound_size(properties: dict[str, Any], binding: Any, size: PageSizeBlock) -> None:
+    """What the argument for the page's size does not say of its bounds, the block says."""
+    name = binding[1:] if isinstance(binding, str) else ""
+    if isinstance(declared := properties.get(name), dict):
+        properties[name] = {"minimum": 1, "maximum": size.max, "default": size.default, **declared}
+
+
+def _bound(plan: RequestPlan, param: str) -> str | None:
+    """The argument that stands in the query, or on top of the body, under that name."""
+    for name, binding in _places(plan):
+        if name == param and isinstance(binding, Argument):
+            return binding.name
+    return None
+
+
+def _places(plan: RequestPlan) -> Iterator[tuple[str, Binding]]:
+    for bound in plan.query:
+        yield bound.field.name, bound.binding
+    if plan.body is not None and isinstance(plan.body.binding, Members):
+        yield from plan.body.binding.members
+
+
+def _takes_text(schema: Mapping[str, Any], argument: str) -> bool:
+    declared = schema.get("properties", {}).get(argument, {})
+    kinds = declared.get("type", "string") if isinstance(declared, dict) else "string"
+    return kinds == "string" or (isinstance(kinds, list) and "string" in kinds)
+
+
+def _next(block: PagingBlock, path: Path, flaws: Flaws) -> Expression | None:
+    text = block.next or (_ODATA_NEXT if block.type == "odata" else None)
+    if text is None:
+        if block.type == "cursor":
+            flaws.add(path, "nothing says where the next page begins", "write next: a JMESPath to the cursor")
+        return None
+    try:
+        return Expression(text)
+    except ExpressionInvalid as error:
+        flaws.add((*path, "next"), f"not JMESPath: {error}", "see jmespath.org")
+        return None
+
+
+def _items(block: PagingBlock, path: Path, flaws: Flaws) -> ListPath | None:
+    try:
+        return ListPath(block.items or (_ODATA_ITEMS if block.type == "odata" else "@"))
+    except ExpressionInvalid as error:
+        flaws.add((*path, "items"), f"cannot lead to the page's list: {error}", "write a path like data.customers")
+        return None
