@@ -90,16 +90,19 @@ def key_of(name: str) -> str:
     return key if len(key) <= MAX_KEY else _cut(key, name, MAX_KEY)
 
 
-def distinct_keys(names: Mapping[K, tuple[str, str]]) -> dict[K, str]:
-    """A key for each thing that has a name and a location: ``id``, or ``id_path`` where several want to be ``id``."""
+def distinct_keys(names: Mapping[K, tuple[str, str]], taken: Sequence[str] = ()) -> dict[K, str]:
+    """A key for each thing that has a name and a location: ``id``, or ``id_path`` where several want to be ``id``.
+
+    None of them is one of ``taken``.
+    """
     keys = {thing: key_of(name) for thing, (name, _) in names.items()}
     located = {
         thing: key if only else key_of(f"{key[: MAX_KEY - 8]}_{names[thing][1]}")
-        for (thing, key), only in zip(keys.items(), _unique(keys.values()), strict=True)
+        for (thing, key), only in zip(keys.items(), _unique([*keys.values(), *taken]), strict=False)
     }
     return {
         thing: key if only else _cut(key, " ".join(names[thing]), MAX_KEY)
-        for (thing, key), only in zip(located.items(), _unique(located.values()), strict=True)
+        for (thing, key), only in zip(located.items(), _unique([*located.values(), *taken]), strict=False)
     }
 
 
