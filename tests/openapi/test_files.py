@@ -255,17 +255,26 @@ def test_files_are_bounded_in_all(tmp_path: Path) -> None:
 # ── what is kept ─────────────────────────────────────────────────────────────────────────
 
 
+#: Large enough to be kept.
+LARGE = API + "#" * 16 * 1024 + "\n"
+
+
 def test_parsed_yaml_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, cache = write(tmp_path, api_yaml=API), tmp_path / "cache" / "parsed"
+    path, cache = write(tmp_path, api_yaml=LARGE), tmp_path / "cache" / "parsed"
     first = read_description(path, cache=cache)
     assert len(list(cache.iterdir())) == 1
     monkeypatch.setattr(files, "parse_yaml", None)  # not needed any more
     assert read_description(path, cache=cache) == first
 
 
+def test_small_files_are_not_kept(tmp_path: Path) -> None:
+    read_description(write(tmp_path, api_yaml=API), cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\n{}", b"0" * 64 + b'\n{"openapi": "3.0.0"}'])
 def test_what_was_damaged_is_passed_over_and_mended(tmp_path: Path, damage: bytes) -> None:
-    path, cache = write(tmp_path, api_yaml=API), tmp_path / "cache"
+    path, cache = write(tmp_path, api_yaml=LARGE), tmp_path / "cache"
     first = read_description(path, cache=cache)
     (kept,) = cache.iterdir()
     whole = kept.read_bytes()
@@ -275,7 +284,7 @@ def test_what_was_damaged_is_passed_over_and_mended(tmp_path: Path, damage: byte
 
 
 def test_a_place_where_nothing_can_be_kept_changes_nothing(tmp_path: Path) -> None:
-    path = write(tmp_path, api_yaml=API)
+    path = write(tmp_path, api_yaml=LARGE)
     (tmp_path / "cache").write_bytes(b"a file")
     assert read_description(path, cache=tmp_path / "cache").title == "T"
 
@@ -283,10 +292,10 @@ def test_a_place_where_nothing_can_be_kept_changes_nothing(tmp_path: Path) -> No
 def test_what_is_kept_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_MAX_KEPT", 3)
     for number in range(6):
-        read_description(write(tmp_path, api_yaml=f"{API}# {number}\n"), cache=tmp_path / "cache")
+        read_description(write(tmp_path, api_yaml=f"{LARGE}# {number}\n"), cache=tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 3
 
 
 def test_the_limits_are_those_that_are_documented() -> None:
-    assert (files.MAX_FILE_BYTES, files.MAX_BYTES, files.MAX_FILES) == (32 * 2**20, 64 * 2**20, 200)
+    assert (files.MAX_FILE_BYTES, files.MAX_BYTES, files.MAX_FILES) == (32 * 2**20, 64 * 2**20, 5_000)
     assert text.MAX_DEPTH == 200

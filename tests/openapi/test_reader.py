@@ -178,6 +178,35 @@ def test_path_items_are_referred_to_and_merged() -> None:
     assert [(skipped.method, skipped.path) for skipped in found.skipped] == [("*", "/y")]
 
 
+def test_references_are_followed_where_files_are_split_though_the_specification_has_none_there() -> None:
+    root = {"openapi": "3.0.3", "info": {"title": "T"}, "paths": {"$ref": "paths.yaml"}}
+    paths = {"/x": {"post": {"$ref": "parts/post.yaml"}, "get": {"$ref": "parts/nowhere.yaml"}}}
+    post = {
+        "operationId": "postX",
+        "parameters": {"$ref": "more.yaml#/parameters"},
+        "requestBody": {"content": {"$ref": "more.yaml#/content"}},
+        "responses": {"$ref": "more.yaml#/responses"},
+    }
+    more = {
+        "parameters": [{"name": "q", "in": "query", "schema": {"type": "string"}}],
+        "content": {"application/json": {"schema": {"$ref": "#/schema"}}},
+        "schema": {"type": "object", "required": ["a"], "properties": {"$ref": "even/more.yaml#/all"}},
+        "responses": {"200": {"description": "OK"}},
+    }
+    deepest = {"all": {"a": {"$ref": "#/a"}, "b": {"readOnly": True}}, "a": {"type": "integer"}}
+    files = {"api.yaml": root, "paths.yaml": paths, "parts/post.yaml": post}
+    found = describe({**files, "parts/more.yaml": more, "parts/even/more.yaml": deepest})
+    (operation,) = found.operations
+    assert (operation.id, operation.path, operation.method) == ("postX", "/x", "POST")
+    assert [parameter.name for parameter in operation.parameters] == ["q"]
+    assert operation.body is not None
+    name = operation.body.contents[0].schema["$ref"].rpartition("/")[2]
+    assert found.schemas[name]["properties"].keys() == {"a"}
+    assert found.schemas[name]["required"] == ["a"]
+    assert [response.status for response in operation.responses] == ["200"]
+    assert [skipped.reason for skipped in found.skipped] == ["there is no file parts/nowhere.yaml"]
+
+
 def test_a_file_that_is_refused_skips_its_operation_with_the_reason() -> None:
     class Files(dict[str, Any]):
         def __missing__(self, name: str) -> Any:

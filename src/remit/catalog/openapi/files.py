@@ -26,10 +26,12 @@ from remit.errors import DescriptionInvalid
 
 MAX_FILE_BYTES: Final = 32 * 1024 * 1024
 MAX_BYTES: Final = 64 * 1024 * 1024
-MAX_FILES: Final = 200
+MAX_FILES: Final = 5_000
 #: Part of the name of what is kept: another number forgets everything.
 _FORM: Final = "v1"
 _MAX_KEPT: Final = 100
+#: A smaller file is parsed as fast as it is found: a description may have a thousand of them.
+_MIN_KEPT: Final = 16 * 1024
 
 
 def read_description(path: Path, *, cache: Path | None = None, folder: Path | None = None) -> Description:
@@ -128,13 +130,14 @@ class DescriptionFiles(Mapping[str, Any]):
 def _parse(content: bytes, digest: str, cache: Path | None) -> Any:
     if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in {b"{", b"["}:
         return _parse_braced(content.removeprefix(b"\xef\xbb\xbf"))
-    kept = _kept(cache / f"{digest}.{_FORM}") if cache else None
+    if cache is None or len(content) < _MIN_KEPT:
+        return parse_yaml(content)
+    kept = _kept(cache / f"{digest}.{_FORM}")
     if kept is not None:
         with suppress(TextInvalid):
             return parse_json(kept)
     parsed = parse_yaml(content)
-    if cache:
-        _keep(cache, digest, parsed)
+    _keep(cache, digest, parsed)
     return parsed
 
 

@@ -40,7 +40,7 @@ def describe(documents: Mapping[str, Any], root: str | None = None) -> Descripti
     dialect = _dialect(place)
     version: Version = Version2(reading) if dialect == "2.0" else Version3(reading)
     operations = _Operations(reading, version)
-    operations.read(place.at("paths"))
+    operations.read(reading.follow_if_any(place.at("paths")))
     return Description(
         title=place.at("info").text("title"),
         version=_version_text(place.at("info", "version").value),
@@ -121,6 +121,7 @@ class _Operations:
     def _operation(self, method: str, path: str, place: Place, item: Place) -> Operation:
         if method.lower() not in _METHODS:
             raise Unreadable(f"tools have no method {method.upper()[:40]}")
+        place = self.reading.follow(place)  # not by the specification, but many split their files so
         if not isinstance(place.value, dict):
             raise Unreadable("it is no operation")
         bare, constants = _split(path)
@@ -134,7 +135,7 @@ class _Operations:
     def _read(self, method: Method, place: Place, item: Place) -> Operation:
         """What the operation says at whichever path it stands."""
         follow = self.reading.follow
-        shared, own = ([follow(child) for child in at.at("parameters").items()] for at in (item, place))
+        shared, own = ([follow(child) for child in follow(at.at("parameters")).items()] for at in (item, place))
         written = merged(shared, own, self.reading.notebook)
         needed = needed_for(place, self.version, self.reading)
         return Operation(

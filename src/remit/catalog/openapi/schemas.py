@@ -187,7 +187,7 @@ class SchemaTable:
         waiting, seen = [place], {(place.file, place.pointer)}
         while waiting:
             here = waiting.pop()
-            hidden.update(name for name, child in here.at("properties").members() if self._is_hidden(child))
+            hidden.update(name for name, child in self._properties(here).members() if self._is_hidden(child))
             for branch in here.at("allOf").items():
                 if len(seen) >= _MAX_FAMILY:
                     break
@@ -196,6 +196,11 @@ class SchemaTable:
                     seen.add((there.file, there.pointer))
                     waiting.append(there)
         return frozenset(hidden)
+
+    def _properties(self, schema: Place) -> Place:
+        """The properties; a text called ``$ref`` among them can only mean that they stand somewhere else."""
+        place = schema.at("properties")
+        return self._followed(place) if _is_elsewhere(place.value) else place
 
     def _is_hidden(self, place: Place) -> bool:
         return self._followed(place).flag(self._hidden_by)
@@ -212,7 +217,8 @@ class SchemaTable:
         """Replace the schemas in ``place.value`` by what they are read as."""
         new = place.value
         for key in [key for key in new if key in _WITH_SCHEMAS]:
-            below = self._below(key, place.at(key), depth, hidden if key in _IN_PLACE else None)
+            there = self._properties(place) if key == "properties" else place.at(key)
+            below = self._below(key, there, depth, hidden if key in _IN_PLACE else None)
             if below is None:
                 del new[key]
             else:
@@ -244,6 +250,11 @@ class SchemaTable:
 # ── after the schemas below are read, or before ──────────────────────────────────────────
 
 
+def _is_elsewhere(properties: Any) -> bool:
+    """Whether this is a reference to properties, and not properties one of which is called ``$ref``."""
+    return isinstance(properties, dict) and isinstance(properties.get("$ref"), str)
+
+
 def _require(new: dict[str, Any], hidden: frozenset[str], *, is_branch: bool) -> None:
     """``required``: what properties say of themselves (draft 3) included; neither hidden nor unknown ones.
 
@@ -253,7 +264,7 @@ def _require(new: dict[str, Any], hidden: frozenset[str], *, is_branch: bool) ->
     properties = properties if isinstance(properties, dict) else {}
     own = [name for name, child in properties.items() if isinstance(child, dict) and child.get("required") is True]
     closed = properties and not is_branch and not _IN_PLACE.intersection(new) and "patternProperties" not in new
-    closed = closed and not isinstance(new.get("additionalProperties"), dict)
+    closed = closed and not _is_elsewhere(properties) and not isinstance(new.get("additionalProperties"), dict)
     names = [name for name in dict.fromkeys([*new.pop("required", []), *own]) if name not in hidden]
     names = [name for name in names if name in properties or not closed]
     if names:

@@ -56,7 +56,7 @@ class Version2:
         """What may be answered."""
         produced = self._media_types(operation, "produces")
         found = []
-        for status, child in operation.at("responses").members():
+        for status, child in self.reading.follow_if_any(operation.at("responses")).members():
             if normal := normal_status(status):
                 place = self.reading.follow_if_any(child)
                 found.append(Response(normal, place.text("description"), self._answers(place, produced)))

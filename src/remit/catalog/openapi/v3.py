@@ -66,7 +66,7 @@ class Version3:
     def responses(self, operation: Place) -> tuple[Response, ...]:
         """What may be answered."""
         found = []
-        for status, child in operation.at("responses").members():
+        for status, child in self.reading.follow_if_any(operation.at("responses")).members():
             if normal := normal_status(status):
                 place = self.reading.follow_if_any(child)
                 contents = tuple(self._contents(place, self.reading.responses))
@@ -76,7 +76,7 @@ class Version3:
     # ── contents ──
 
     def _contents(self, place: Place, schemas: SchemaTable) -> Iterator[Content]:
-        for media_type, child in islice(place.at("content").members(), MAX_CONTENTS):
+        for media_type, child in islice(self.reading.follow_if_any(place.at("content")).members(), MAX_CONTENTS):
             if not is_media_type(media_type):
                 self.reading.notebook.add(child, "left out: its name is no media type")
                 continue
