@@ -72,7 +72,7 @@ def test_without_a_file_there_is_none_to_name() -> None:
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """One of the sample company, with people who sign in, which nobody serves."""
-    write_workspace(tmp_path, ports=(free_port(), free_port(), free_port()))
+    write_workspace(tmp_path, ports=(free_port(), free_port(), free_port(), free_port()))
     login = {"store": "file", "folder": "logins"}
     edit_settings(tmp_path / "remit.yaml", lambda document: document.update(login=login, sign_in={"enabled": True}))
     monkeypatch.chdir(tmp_path)

@@ -20,8 +20,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     root = tmp_path_factory.mktemp("served")
     folder, ready = root / "company", root / "ready.json"
     ports = free_ports()
-    mcp, orders, payments, *_ = map(int, ports.values())
-    write_workspace(folder, ports=(mcp, orders, payments))
+    mcp, orders, payments, stock, *_ = map(int, ports.values())
+    write_workspace(folder, ports=(mcp, orders, payments, stock))
     with remit_process("demo", "--dir", folder, "--ready-file", ready, cwd=root) as process:
         wait_for_file(ready, process)
         yield Served(folder, ports, json.loads(ready.read_text(encoding="utf-8")))

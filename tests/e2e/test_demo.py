@@ -57,7 +57,7 @@ def test_another_port_is_taken_where_its_own_is_in_use(document: dict[str, Any],
 
 def test_it_names_its_endpoints_and_the_users_tokens(document: dict[str, Any]) -> None:
     endpoints = document["endpoints"]
-    assert set(endpoints) == {"mcp", "issuer", "orders", "payments"}
+    assert set(endpoints) == {"mcp", "issuer", "orders", "payments", "stock"}
     assert all(urlsplit(url).hostname == "127.0.0.1" for url in endpoints.values())
     assert endpoints["mcp"] == f"{endpoints['issuer']}/mcp"
     assert set(document["tokens"]) == {"alice", "bob"}
@@ -180,7 +180,7 @@ def test_a_step_that_is_not_as_it_should_be_ends_it_with_1(tmp_path: Path) -> No
     port = free_port()
     assert remit("init", folder, cwd=tmp_path).returncode == 0
     settings = (folder / "remit.yaml").read_text(encoding="utf-8")
-    for number, old in enumerate((8700, 8701, 8702)):
+    for number, old in enumerate((8700, 8701, 8702, 8703)):
         settings = settings.replace(f":{old}", f":{port if number == 0 else free_port()}")
     (folder / "remit.yaml").write_text(settings, encoding="utf-8")
     policy = 'package remit.authz\nimport rego.v1\ndecision := {"allow": false}\n'

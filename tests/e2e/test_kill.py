@@ -50,10 +50,11 @@ class Shop:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    mcp, orders, payments = Listener(), Listener(), Listener()
-    workspace = make_workspace(tmp_path, (mcp, orders, payments))
+    mcp, orders, payments, stock = Listener(), Listener(), Listener(), Listener()
+    workspace = make_workspace(tmp_path, (mcp, orders, payments, stock))
     mcp.socket.close()  # the serving process listens there
     payments.socket.close()
+    stock.socket.close()
     app = orders_app(
         issuer=workspace.base,
         clock=SystemClock(),

@@ -96,7 +96,7 @@ class Run:
 def prepare(folder: Path, listener: Listener, vault_url: str) -> Workspace:
     nowhere = Listener()
     nowhere.socket.close()  # orders cannot be reached
-    workspace = make_workspace(folder, (listener, nowhere, nowhere))
+    workspace = make_workspace(folder, (listener, nowhere, nowhere, nowhere))
     add_api(workspace, "vault", vault_url, TOOLS)
 
     def change(document: dict[str, Any]) -> None:

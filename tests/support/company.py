@@ -37,6 +37,7 @@ from remit.credential import Credential
 from remit.demo.api import Journal
 from remit.demo.orders import orders_app
 from remit.demo.payments import payments_app
+from remit.demo.stock import stock_app
 from remit.demo.workspace import write_workspace
 from remit.settings import load_settings
 from support.command import environment, remit_command
@@ -47,6 +48,7 @@ from support.servers import Listener, serving
 DOORS = ("http", "stdio")
 
 Document = dict[str, Any]
+Listeners = tuple[Listener, Listener, Listener, Listener]
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Workspace:
     base: str
     orders_url: str
     payments_url: str
+    stock_url: str
 
     @property
     def config(self) -> Path:
@@ -125,6 +128,7 @@ class Company(Workspace):
     app: App = field(kw_only=True)
     orders: Journal = field(kw_only=True)
     payments: Journal = field(kw_only=True)
+    stock: Journal = field(kw_only=True)
 
     def token(self, user: str = "alice") -> str:
         """A development user's token for the MCP door."""
@@ -144,15 +148,13 @@ class Company(Workspace):
             yield client
 
 
-def make_workspace(
-    folder: Path, listeners: tuple[Listener, Listener, Listener], change: Callable[[Document], None] | None = None
-) -> Workspace:
-    """Write the workspace that serves on these sockets: MCP and token service, orders, payments."""
-    mcp, orders, payments = listeners
-    write_workspace(folder, ports=(mcp.port, orders.port, payments.port))
+def make_workspace(folder: Path, listeners: Listeners, change: Callable[[Document], None] | None = None) -> Workspace:
+    """Write the workspace that serves on these sockets: MCP and token service, orders, payments, stock."""
+    mcp, orders, payments, stock = listeners
+    write_workspace(folder, ports=(mcp.port, orders.port, payments.port, stock.port))
     if change is not None:
         edit_settings(folder / "remit.yaml", change)
-    return Workspace(folder, mcp.url, orders.url, payments.url)
+    return Workspace(folder, mcp.url, orders.url, payments.url, stock.url)
 
 
 def edit_settings(file: Path, change: Callable[[Document], None]) -> None:
@@ -170,7 +172,7 @@ async def company(
 ) -> AsyncIterator[Company]:
     """Everything runs in this event loop while the block does."""
     async with AsyncExitStack() as stack:
-        listeners = (Listener(), Listener(), Listener())
+        listeners = (Listener(), Listener(), Listener(), Listener())
         workspace = make_workspace(folder, listeners, change)
         for name, api in (apis or {}).items():
             url = await stack.enter_async_context(serving(api.make(workspace.base)))
@@ -179,9 +181,7 @@ async def company(
         yield opened
 
 
-async def _opened(
-    stack: AsyncExitStack, workspace: Workspace, listeners: tuple[Listener, Listener, Listener]
-) -> Company:
+async def _opened(stack: AsyncExitStack, workspace: Workspace, listeners: Listeners) -> Company:
     settings = load_settings(workspace.config)
     app = await stack.enter_async_context(running(settings))
     payments = payments_app(issuer=settings.issuer, clock=app.clock)
@@ -191,9 +191,11 @@ async def _opened(
         client_secret=Credential(workspace.secrets["orders-api"]),
         payments_url=workspace.payments_url,
     )
-    for asgi, listener in zip((http_app(app), orders, payments), listeners, strict=True):
+    stock = stock_app(issuer=settings.issuer, clock=app.clock)
+    for asgi, listener in zip((http_app(app), orders, payments, stock), listeners, strict=True):
         await stack.enter_async_context(serving(asgi, listener))
-    return Company(**vars(workspace), app=app, orders=orders.state.journal, payments=payments.state.journal)
+    journals = {"orders": orders.state.journal, "payments": payments.state.journal, "stock": stock.state.journal}
+    return Company(**vars(workspace), app=app, **journals)
 
 
 def add_api(workspace: Workspace, name: str, url: str, tools: str) -> None:

@@ -114,7 +114,7 @@ def make_workspace(
     folder: Path, listener: Listener, upstream: str, change: Callable[[Document], None] | None = None
 ) -> Path:
     """A workspace whose gateway listens there and whose routes lead to ``upstream``; its settings file."""
-    write_workspace(folder, ports=(listener.port, 1, 2))  # the sample company's own APIs are not called
+    write_workspace(folder, ports=(listener.port, 1, 2, 3))  # the sample company's own APIs are not called
     allow_api(folder, "hidden")
     edit_tables(folder, lambda tables: tables["agents"].update(frontend={}))
     (folder / "policy" / "rules.rego").write_text(_HIDDEN, "utf-8")

@@ -56,7 +56,7 @@ def play(blocks: Sequence[Block], folder: Path, workspace: str) -> list[str]:
     bash = shutil.which("bash")
     if bash is None or shutil.which("curl") is None:
         pytest.skip("the page is for a POSIX shell with curl, which this machine has not")
-    ports = {str(port): str(free_port()) for port in (8700, 8701, 8702)}
+    ports = {str(port): str(free_port()) for port in (8700, 8701, 8702, 8703)}
     script = f"\necho; echo '{_MARK}'\n".join(block.text for block in blocks if block.language == "sh")
     # The port in the pattern is spelled so that the replacement below passes it over.
     settings = "".join(

@@ -28,9 +28,9 @@ from support.command import TIMEOUT, environment, remit_process, wait_until_serv
 from support.company import free_port
 from support.docs import Block, Command, Page, commands
 
-#: The ports that the pages speak of: MCP and token service, orders, payments, and one more.
-PORTS = (8700, 8701, 8702, 8710)
-_PORT = re.compile(r"\b(8700|8701|8702|8710)\b")
+#: The ports that the pages speak of: MCP and token service, orders, payments, stock, and one more.
+PORTS = (8700, 8701, 8702, 8703, 8710)
+_PORT = re.compile(r"\b(8700|8701|8702|8703|8710)\b")
 #: Commands that are not run here, and why.
 NOT_RUN = {
     "make demo": "sets up a virtual environment; the Makefile is asked for the target instead",
@@ -104,7 +104,7 @@ class Shell:
         return ""
 
     def _use_free_ports(self) -> None:
-        for file in self.folder.rglob("remit.yaml"):
+        for file in (*self.folder.rglob("remit.yaml"), *self.folder.rglob("apis/*.yaml")):
             file.write_text(self._mapped(file.read_text(encoding="utf-8")), encoding="utf-8")
 
     def _mapped(self, text: str) -> str:

@@ -59,8 +59,8 @@ async def sign_in_shop(
     folder: Path, change: Callable[[Document], None] | None = None, **environment: str
 ) -> AsyncIterator[SignInShop]:
     """It is served while the block runs. ``change`` edits the settings first."""
-    mcp, orders, payments = Listener(), Listener(), Listener()
-    workspace = make_workspace(folder, (mcp, orders, payments), change)
+    mcp, orders, payments, stock = Listener(), Listener(), Listener(), Listener()
+    workspace = make_workspace(folder, (mcp, orders, payments, stock), change)
     await asyncio.to_thread(set_password, workspace)
     clock = SystemClock()
     paying = payments_app(issuer=workspace.base, clock=clock)
@@ -68,6 +68,7 @@ async def sign_in_shop(
     ordering = orders_app(issuer=workspace.base, clock=clock, client_secret=secret, payments_url=workspace.payments_url)
     journals = {"orders": ordering.state.journal, "payments": paying.state.journal}
     mcp.socket.close()  # the serving process listens there
+    stock.socket.close()  # it is not served
     async with serving(ordering, orders), serving(paying, payments):
         with (
             (folder / "serve.log").open("wb") as log,

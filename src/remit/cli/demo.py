@@ -32,7 +32,7 @@ def demo(
     port: Annotated[
         int,
         typer.Option(
-            help="First of three ports for a new workspace; free ones are taken where these are in use.", max=65_533
+            help="First of four ports for a new workspace; free ones are taken where these are in use.", max=65_532
         ),
     ] = 8700,
 ) -> None:

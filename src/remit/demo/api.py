@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -29,6 +30,7 @@ MAX_BODY_BYTES: Final = 16 * 1024
 _MAX_KEY_LENGTH: Final = 255
 _MAX_REQUEST_ID_LENGTH: Final = 128
 _MAX_REPEATS: Final = 1024
+_MAX_WORDS: Final = 20
 
 
 class ApiProblem(Exception):
@@ -68,18 +70,24 @@ PROBLEMS: Final[Mapping[Any, Any]] = {
 # ── reading a request ────────────────────────────────────────────────────────────────────
 
 
-async def json_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object. Problems: 415 another media type, 413 longer than 16 KiB, 400 not a JSON object."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise ApiProblem(415, "unsupported_media_type", "the body must be application/json")
+async def bounded_body(request: Request) -> bytes:
+    """The body; a 413 problem where it is longer than 16 KiB."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise ApiProblem(413, "body_too_large", f"the body may have at most {MAX_BODY_BYTES} bytes")
+    return bytes(body)
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object. Problems: 415 another media type, 413 longer than 16 KiB, 400 not a JSON object."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise ApiProblem(415, "unsupported_media_type", "the body must be application/json")
+    body = await bounded_body(request)
     try:
-        document = strict_json.loads(bytes(body))
+        document = strict_json.loads(body)
     except strict_json.NotStrict as error:
         raise ApiProblem(400, "body_malformed", f"the body cannot be read: {error}") from error
     if not isinstance(document, dict):
@@ -87,14 +95,19 @@ async def json_object(request: Request) -> dict[str, Any]:
     return document
 
 
-def members(document: Mapping[str, Any], expected: Mapping[str, type]) -> list[Any]:
-    """The values of exactly the ``expected`` members, in that order; any difference in name or type is a 422 problem."""
+def members(document: Mapping[str, Any], expected: Mapping[str, type], optional: Collection[str] = ()) -> list[Any]:
+    """The values of exactly the ``expected`` members, in that order; any difference in name or type is a 422 problem.
+
+    What is ``optional`` may be left out and is ``None`` then.
+    """
     if strangers := sorted(set(document) - set(expected)):
         raise ApiProblem(422, "body_invalid", f"{_short(strangers[0])} is not expected here")
     for name, kind in expected.items():
+        if name in optional and name not in document:
+            continue
         if type(document.get(name)) is not kind:  # exactly: a bool is no int
             raise ApiProblem(422, "body_invalid", f"{name} must be {_KINDS[kind]}")
-    return [document[name] for name in expected]
+    return [document.get(name) for name in expected]
 
 
 _KINDS: Final[Mapping[type, str]] = {int: "an integer", str: "a string"}
@@ -114,12 +127,33 @@ def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def number_of(request: Request, name: str, *, largest: int) -> int | None:
+    """A query parameter that is a number from 1 to ``largest``; ``None`` where it is not there, else a 422 problem."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= largest):
+        raise ApiProblem(422, "value_invalid", f"{name} must be 1 to {largest}")
+    return int(text)
+
+
 def limit_of(request: Request, *, largest: int = 50) -> int:
     """The ``limit`` query parameter: 1 to ``largest``, which is also the default."""
-    text = request.query_params.get("limit", str(largest))
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= largest):
-        raise ApiProblem(422, "value_invalid", f"limit must be 1 to {largest}")
-    return int(text)
+    return number_of(request, "limit", largest=largest) or largest
+
+
+def words_of(request: Request, name: str, allowed: re.Pattern[str]) -> tuple[str, ...]:
+    """A query parameter that is a list with commas between its words (``style: form``, ``explode: false``).
+
+    Empty where it is not there. 422 problems: given twice, more than 20 words, a word that is not ``allowed``.
+    """
+    given = request.query_params.getlist(name)
+    if not given:
+        return ()
+    words = tuple(given[0].split(","))
+    if len(given) > 1 or len(words) > _MAX_WORDS or not all(map(allowed.fullmatch, words)):
+        raise ApiProblem(422, "value_invalid", f"{name} must be 1 to {_MAX_WORDS} valid words with commas between them")
+    return words
 
 
 def _short(name: str) -> str:

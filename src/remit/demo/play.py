@@ -24,6 +24,7 @@ from remit.demo.orders import orders_app
 from remit.demo.payments import payments_app
 from remit.demo.people import sample_passwords
 from remit.demo.script import STORY, Reply, Scene, ask
+from remit.demo.stock import stock_app
 from remit.demo.workspace import write_workspace
 from remit.errors import SettingsInvalid
 from remit.settings import Settings, load_settings, read_secret
@@ -32,6 +33,8 @@ from remit.web import http_client
 #: A working day with the demo; what is short-lived are the tokens for the APIs.
 _USER_TOKEN_SECONDS: Final = 8 * 3600
 _USERS: Final = ("alice", "bob")
+#: In the order of their ports.
+_APIS: Final = ("orders", "payments", "stock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,7 @@ async def _chains(demo: Demo) -> list[Chain]:
 
 @contextmanager
 def _workspace(options: Options) -> Iterator[tuple[Path, list[socket.socket]]]:
-    """A folder with settings, and the three sockets they name: MCP and token service, orders, payments.
+    """A folder with settings, and the sockets they name: MCP and token service, orders, payments, stock.
 
     Settings that are there already are used as they are, and never written over.
     """
@@ -229,22 +232,22 @@ def _workspace(options: Options) -> Iterator[tuple[Path, list[socket.socket]]]:
             addresses = _addresses(load_settings(folder / "remit.yaml"))
             yield folder, [stack.enter_context(listening(address)) for address in addresses]
             return
-        sockets = [stack.enter_context(_listening_near(options.port + offset)) for offset in range(3)]
-        mcp, orders, payments = (each.getsockname()[1] for each in sockets)
-        write_workspace(folder, ports=(mcp, orders, payments))
+        sockets = [stack.enter_context(_listening_near(options.port + offset)) for offset in range(4)]
+        mcp, orders, payments, stock = (each.getsockname()[1] for each in sockets)
+        write_workspace(folder, ports=(mcp, orders, payments, stock))
         yield folder, sockets
 
 
 def _addresses(settings: Settings) -> list[str]:
-    """Where the settings of a workspace put the three servers."""
-    apis = [settings.variables.get(name, "") for name in ("ORDERS_URL", "PAYMENTS_URL")]
-    if not all(apis):
+    """Where the settings of a workspace put the servers. One made before there was a stock API does without it."""
+    orders, payments, stock = (settings.variables.get(name, "") for name in ("ORDERS_URL", "PAYMENTS_URL", "STOCK_URL"))
+    if not (orders and payments):
         raise SettingsInvalid(
             "these settings do not say where the sample company's APIs are",
             where="variables",
             hint="set ORDERS_URL and PAYMENTS_URL, or choose an empty folder for --dir",
         )
-    return [settings.listen, *(urlsplit(url).netloc for url in apis)]
+    return [settings.listen, *(urlsplit(url).netloc for url in (orders, payments, stock) if url)]
 
 
 @contextmanager
@@ -261,26 +264,27 @@ def _listening_near(port: int) -> Iterator[socket.socket]:
 @asynccontextmanager
 async def _company(folder: Path, sockets: list[socket.socket]) -> AsyncIterator[Demo]:
     settings = load_settings(folder / "remit.yaml")
-    orders, payments = (f"http://127.0.0.1:{each.getsockname()[1]}" for each in sockets[1:])
+    urls = dict(zip(_APIS, (f"http://127.0.0.1:{each.getsockname()[1]}" for each in sockets[1:]), strict=False))
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(running(settings))
-        payments_api = payments_app(issuer=settings.issuer, clock=app.clock)
-        orders_api = orders_app(
+        payments = payments_app(issuer=settings.issuer, clock=app.clock)
+        orders = orders_app(
             issuer=settings.issuer,
             clock=app.clock,
             client_secret=_secret_of(settings, "orders-api"),
-            payments_url=payments,
+            payments_url=urls["payments"],
         )
-        for asgi, listener in zip((http_app(app), orders_api, payments_api), sockets, strict=True):
+        stock = stock_app(issuer=settings.issuer, clock=app.clock)
+        for asgi, listener in zip((http_app(app), orders, payments, stock), sockets, strict=False):
             await stack.enter_async_context(served(asgi, listener))
         await stack.enter_async_context(app.watching())
         yield Demo(
             app=app,
             workspace=folder,
-            urls={"mcp": settings.mcp_resource, "issuer": settings.issuer, "orders": orders, "payments": payments},
+            urls={"mcp": settings.mcp_resource, "issuer": settings.issuer, **urls},
             tokens={user: mint_for(app, user, seconds=_USER_TOKEN_SECONDS) for user in _USERS},
             passwords=sample_passwords(settings, _USERS),
-            journals=(orders_api.state.journal, payments_api.state.journal),
+            journals=(orders.state.journal, payments.state.journal),
         )
 
 

@@ -1,4 +1,4 @@
-"""Door: writes a workspace: settings, tools, policy, and secrets made for it.
+"""Door: writes a workspace: settings, tools, descriptions of APIs, policy, and secrets made for it.
 
 The same files serve `remit init` and `remit demo`, so what the demo plays is what a newcomer edits.
 """
@@ -6,6 +6,7 @@ The same files serve `remit init` and `remit demo`, so what the demo plays is wh
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from importlib import resources
@@ -14,8 +15,10 @@ from typing import Final
 
 from remit.errors import StateInvalid
 
-#: Where the sample company's servers listen when nobody says otherwise: MCP and token service, orders, payments.
-PORTS: Final = (8700, 8701, 8702)
+Ports = tuple[int, int, int, int]
+
+#: Where the sample company's servers listen when nobody says otherwise: MCP and token service, orders, payments, stock.
+PORTS: Final[Ports] = (8700, 8701, 8702, 8703)
 
 #: The clients that the settings register, each with a secret of its own.
 CLIENTS: Final = ("agent-runner", "orders-api", "client-frontend", "api-gateway", "orders-service")
@@ -30,6 +33,7 @@ policy: policy
 variables:                   # fill ${{NAME}} in tool files; the environment wins
   ORDERS_URL: http://127.0.0.1:{orders}
   PAYMENTS_URL: http://127.0.0.1:{payments}
+  STOCK_URL: http://127.0.0.1:{stock}
 
 agent:                       # the agent runner: who acts for the user, the `act` of every token
   client_id: agent-runner
@@ -43,6 +47,8 @@ sign_in:                     # people sign in here, and say what a client may do
     refunds:write: Refund orders
     payments:read: See payments
     payments:refund: Have the money of a refund paid back
+    stock:read: See what is in the warehouses
+    stock:write: Reserve pieces and record counts
 
 exchange:
   service: embedded          # or `remote`: any RFC 8693 token endpoint
@@ -55,6 +61,7 @@ sts:                         # the embedded security token service
       targets:
         - {{audience: orders-api, scopes: [orders:read, refunds:write, payments:refund], max_lifetime: 2m}}
         - {{audience: payments-api, scopes: [payments:read], max_lifetime: 2m}}
+        - {{audience: stock-api, scopes: [stock:read, stock:write], max_lifetime: 2m}}
     orders-api:              # the orders service exchanges what it got to call payments
       name: Orders service
       secret: {{file: .remit/secrets/orders-api}}
@@ -81,24 +88,25 @@ sts:                         # the embedded security token service
     alice:
       name: Alice Adams
       roles: [support-lead]
-      scopes: [orders:read, refunds:write, payments:read, payments:refund]
+      scopes: [orders:read, refunds:write, payments:read, payments:refund, stock:read, stock:write]
     bob:
       name: Bob Brown
       roles: [intern]
-      scopes: [orders:read, refunds:write, payments:read, payments:refund]
+      scopes: [orders:read, refunds:write, payments:read, payments:refund, stock:read, stock:write]
 """
 
 
-def write_workspace(folder: Path, *, ports: tuple[int, int, int] = PORTS, force: bool = False) -> list[Path]:
+def write_workspace(folder: Path, *, ports: Ports = PORTS, force: bool = False) -> list[Path]:
     """Write a workspace into ``folder``; returns the files written, relative to it.
 
     Raises ``StateInvalid`` where a file is there already and ``force`` is not set: nothing is written then.
     Secrets that are there are kept.
     """
-    mcp, orders, payments = ports
+    mcp, orders, payments, stock = ports
     files = {
-        Path("remit.yaml"): _SETTINGS.format(mcp=mcp, orders=orders, payments=payments),
+        Path("remit.yaml"): _SETTINGS.format(mcp=mcp, orders=orders, payments=payments, stock=stock),
         **{Path("tools", name): text for name, text in sample_tools()},
+        **{Path("apis", name): _at_ports(text, ports) for name, text in _packaged("apis")},
         **{Path("policy", name): text for name, text in _packaged("policy")},
     }
     there = [path for path in files if (folder / path).exists()]
@@ -130,6 +138,12 @@ def _packaged(kind: str) -> Iterator[tuple[str, str]]:
         for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
             if not file.name.startswith((".", "_")):
                 yield file.name, file.read_text(encoding="utf-8")
+
+
+def _at_ports(text: str, ports: Ports) -> str:
+    """A description with the addresses at which its API is served."""
+    used = dict(zip(map(str, PORTS), map(str, ports), strict=True))
+    return re.sub(r"(?<=127\.0\.0\.1:)\d+", lambda port: used[port[0]], text)
 
 
 def _write_secret(folder: Path, client: str) -> Path:
