@@ -124,9 +124,7 @@ class Bridge:
         return await self._shown(door, principal, await self._parts.actors.resolve(principal))
 
     async def _shown(self, door: str, principal: Principal, acting: ActingParty) -> tuple[Tool, ...]:
-        tools = tuple(self._parts.tools.catalog.tools.values())
-        shown = await self._parts.permissions.shown(door, principal, acting, tools)
-        return tuple(tool for tool, is_shown in zip(tools, shown, strict=True) if is_shown)
+        return await self._parts.permissions.shown(door, principal, acting, self._parts.tools.catalog)
 
     async def identify(self, token: UnverifiedToken | None) -> Caller:
         """Who shows this token. Raises ``AuthenticationError`` leaves."""
@@ -189,6 +187,8 @@ class Bridge:
             watch.calling(request)  # 6
             credential = token.credential if token else None
             response = await fetch(self._parts.apis, request, credential, tool, call_id=record.id, seen=record.called)
+            if response.broken_off:
+                record.broke_off(response.broken_off)
         quote = await self._parts.permissions.may_quote(permission, tool, response.status, record)
         result = shape(tool, response, quote=quote)
         result = await self._parts.permissions.release(permission, tool, response.status, result, record)

@@ -29,7 +29,7 @@ from remit.settings import SecretRef, Settings
 from support.clock import FakeClock
 from support.docs import ROOT, codes, page, rows
 from support.models import Member, members
-from support.trail import ALICE, DIFFERENCE, RUNNER, Decision, MemoryStore, Reason, play
+from support.trail import ALICE, DIFFERENCE, RUNNER, Decision, MemoryStore, Reason, Request, Response, play
 from support.trail import Tool as SeenTool
 
 SETTINGS = page("settings.md")
@@ -222,6 +222,8 @@ def recorded() -> set[str]:
         async with Trail(store, FakeClock()).record(door="cli", tool="t", arguments=arguments) as record:
             if error is None:
                 await play(record)
+                record.called(Request(), Response())
+                record.broke_off("downstream_failed")
                 return
             record.identified(ALICE, RUNNER)
             record.found(SeenTool())

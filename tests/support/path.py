@@ -141,6 +141,7 @@ class Path:
 
     policy: PolicyEngine = field(default_factory=lambda: answering(PERMIT))
     answer: httpx.Response | Exception | None = None
+    answers: list[httpx.Response] = field(default_factory=list)
     refuse: frozenset[str] = frozenset()
     own_token: bool = True
     required: frozenset[str] = RFC9068_CLAIMS
@@ -199,6 +200,8 @@ class Path:
         self.arrived.set()
         if self.hold is not None:
             await self.hold.wait()
+        if self.answers:
+            return self.answers.pop(0)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer or httpx.Response(200, json={"id": "O1"})

@@ -192,6 +192,10 @@ class Record:
             **({"requests": before.get("requests", 1) + 1} if before else {}),
         }
 
+    def broke_off(self, code: str) -> None:
+        """A further page of the answer could not be had, with this error; the agent gets those before it."""
+        self._outcome["downstream"] = {**self._outcome.get("downstream", {}), "broke_off": event.text(code)}
+
     def passed_on(self, traffic: TrafficSeen) -> None:
         """What a door passed on to the API and back, whole or as far as it came. The bytes are those of the bodies."""
         self._mark("call_us")

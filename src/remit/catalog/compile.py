@@ -29,7 +29,7 @@ from remit.catalog.paging import compile_paging, with_paging
 from remit.catalog.plan import RequestPlan, ResponsePlan, RetryPlan
 from remit.catalog.problem import Flaw, Flaws, Path, Problem
 from remit.catalog.request_plan import RequestCompiler, plan_retry
-from remit.catalog.response_plan import compile_object_schema, compile_response
+from remit.catalog.response_plan import compile_object_schema, compile_response, with_marks
 from remit.catalog.schema import Schema
 from remit.catalog.tool import Tool, ToolAnnotations
 from remit.catalog.upload import with_uploads
@@ -122,6 +122,7 @@ class _ToolCompiler:
         """The tool. It is of use only when nothing was added to the flaws."""
         upstream, path, flaws = self.definition.upstream, self.path, self.flaws
         block = with_paging(block)
+        block = block.model_copy(update={"response": with_marks(block.response)})
         if not (block.title + block.description.replace("\n", "")).isprintable():
             flaws.add(
                 (*path, "description"), "title or description has characters that cannot be seen", "take them out"

@@ -27,6 +27,8 @@ _ODATA_NEXT: Final = '"@odata.nextLink"'
 _ODATA_PARAM: Final = "$skiptoken"
 _CURSOR_SCHEMA: Final = {"type": "string", "maxLength": 4096, "description": "next_cursor of the page before"}
 _LIMIT_SCHEMA: Final = {"type": "integer", "description": "How many on one page"}
+#: Of a schema: lets few texts through.
+_NARROWING: Final = frozenset({"const", "enum", "format", "pattern"})
 _READING: Final = frozenset({"GET", "HEAD"})
 
 
@@ -48,7 +50,8 @@ def with_paging(block: ToolBlock) -> ToolBlock:
         if paging.max_pages == 1:
             properties.setdefault(LIMIT, _LIMIT_SCHEMA)
     if size is not None:
-        _bound_size(properties, query.get(size.param), size)
+        body = request.body if isinstance(request.body, dict) else {}
+        _bound_size(properties, query.get(size.param, body.get(size.param)), size)
     schema = {**block.input, "type": block.input.get("type", "object"), "properties": properties}
     return block.model_copy(update={"input": schema, "request": request.model_copy(update={"query": query})})
 
@@ -64,10 +67,13 @@ def compile_paging(
         flaws.add(
             (*path, "param"), f"no argument says {param or 'where a page begins'}", "name a parameter of the query"
         )
-    elif argument in schema.get("required", []):
-        flaws.add((*path, "param"), f"{argument} is required, and the first page has none", "make it optional")
+    else:
+        _check_argument(argument, schema, (*path, "param"), flaws)
     if block.max_pages > 1 and not (read_only or plan.method in _READING):
         flaws.add((*path, "maxPages"), "what changes something is not sent again", "leave maxPages out", at_key=True)
+    if block.max_pages > 1 and plan.idempotency_header:
+        message = "with an idempotency key every page would be the first one again"
+        flaws.add((*path, "maxPages"), message, "leave idempotencyKey out", at_key=True)
     if block.start is not None and block.type != "page":
         flaws.add((*path, "start"), "only pages have numbers", "leave start out", at_key=True)
     if block.size is not None and block.size.default > block.size.max:
@@ -99,10 +105,12 @@ def _places_it(request: RequestBlock, param: str) -> bool:
 
 
 def _bound_size(properties: dict[str, Any], binding: Any, size: PageSizeBlock) -> None:
-    """What the argument for the page's size does not say of its bounds, the block says."""
+    """The argument for the page's size keeps to the block's bounds; its own may be narrower."""
     name = binding[1:] if isinstance(binding, str) else ""
     if isinstance(declared := properties.get(name), dict):
-        properties[name] = {"minimum": 1, "maximum": size.max, "default": size.default, **declared}
+        largest = declared.get("maximum", size.max)
+        most = min(largest, size.max) if isinstance(largest, int) else size.max
+        properties[name] = {"minimum": 1, "default": size.default, **declared, "maximum": most}
 
 
 def _bound(plan: RequestPlan, param: str) -> str | None:
@@ -118,6 +126,17 @@ def _places(plan: RequestPlan) -> Iterator[tuple[str, Binding]]:
         yield bound.field.name, bound.binding
     if plan.body is not None and isinstance(plan.body.binding, Members):
         yield from plan.body.binding.members
+
+
+def _check_argument(argument: str, schema: Mapping[str, Any], path: Path, flaws: Flaws) -> None:
+    """Whether a call may come without the argument, and with whatever ``next_cursor`` says."""
+    if argument in schema.get("required", []):
+        flaws.add(path, f"{argument} is required, and the first page has none", "make it optional")
+    declared = schema.get("properties", {}).get(argument)
+    narrowed = sorted(_NARROWING.intersection(declared)) if isinstance(declared, dict) else []
+    if narrowed and _takes_text(schema, argument):
+        message = f"{argument} has to take any next_cursor there is, and its {narrowed[0]} lets few through"
+        flaws.add(path, message, f"leave {narrowed[0]} out of its schema")
 
 
 def _takes_text(schema: Mapping[str, Any], argument: str) -> bool:

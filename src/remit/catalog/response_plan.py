@@ -13,6 +13,11 @@ from remit.catalog.schema import Schema, SchemaInvalid
 
 #: No shaped result is longer, whatever a file says: agents pay for each byte.
 MAX_RESULT_BYTES: Final = 1024 * 1024
+#: What a result is told of itself.
+NEXT_CURSOR: Final = "next_cursor"
+TRUNCATED: Final = "truncated"
+_NEXT_SCHEMA: Final = {"type": ["string", "integer", "null"], "description": "Where to go on; none at the end"}
+_TRUNCATED_SCHEMA: Final = {"type": "boolean", "description": "Whether something was cut off"}
 _STATUS: Final = re.compile(r"[345]([0-9]{2}|xx)")
 _PLACEHOLDER: Final = re.compile(r"\{\{(.*?)\}\}|(\{status\})")
 
@@ -36,6 +41,20 @@ def compile_response(block: ResponseBlock, path: Path, flaws: Flaws) -> Response
         files=frozenset(block.files),
         errors={status: _sentence(status, text, path, flaws) for status, text in block.errors.items()},
     )
+
+
+def with_marks(block: ResponseBlock) -> ResponseBlock:
+    """The block with a schema in which a result may say that it was cut, and of paging where it goes on."""
+    output = block.output
+    closed = output is not None and output.get("additionalProperties") is False
+    if output is None or not (closed or block.paging):
+        return block
+    declared = output.get("properties", {})
+    if not isinstance(declared, dict):  # the schema's own check says what is wrong
+        return block
+    marks = {TRUNCATED: _TRUNCATED_SCHEMA, **({NEXT_CURSOR: _NEXT_SCHEMA} if block.paging else {})}
+    missing = {name: schema for name, schema in marks.items() if name not in declared}
+    return block.model_copy(update={"output": {**output, "properties": {**declared, **missing}}})
 
 
 def compile_object_schema(document: dict[str, Any], path: Path, flaws: Flaws) -> Schema | None:

@@ -11,6 +11,7 @@ import httpx
 from remit.catalog.tool import Tool
 from remit.credential import Credential
 from remit.downstream.client import ApiClient
+from remit.downstream.paging import fetch
 from remit.downstream.request import ApiRequest
 from remit.downstream.response import ApiResponse
 from remit.downstream.wire.text import encode_json
@@ -43,7 +44,7 @@ class MockAnswer:
 async def answer_of(request: ApiRequest, tool: Tool, answers: Sequence[MockAnswer]) -> tuple[ApiResponse, int]:
     """What the tool gets for the request when the API gives these answers, one after the other, and how many of them.
 
-    Repeats are made as they would be, without the pauses. When no answer is left the API cannot be reached. Raises
+    Repeats are made as they would be, without the pauses, and further pages are asked for. When no answer is left the API cannot be reached. Raises
     leaves of ``DownstreamError``.
     """
     given = 0
@@ -57,9 +58,10 @@ async def answer_of(request: ApiRequest, tool: Tool, answers: Sequence[MockAnswe
 
     plan = replace(tool.plan, retry=replace(tool.plan.retry, backoff=0.0))
     token = None if tool.auth.type == "none" else Credential(_TOKEN)
+    tool = replace(tool, plan=plan)
     client = ApiClient(httpx.AsyncClient(transport=httpx.MockTransport(give)))
     try:
-        response = await client.send(request, token, replace(tool, plan=plan), call_id="example")
+        response = await fetch(client, request, token, tool, call_id="example", seen=lambda _request, _response: None)
     finally:
         await client.aclose()
     return response, given

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from remit.catalog.plan import PagingPlan
@@ -16,9 +15,11 @@ from remit.credential import Credential
 from remit.downstream.client import ApiClient
 from remit.downstream.pages import read_page, shown_size
 from remit.downstream.position import Position
+from remit.downstream.refusal import refusal
 from remit.downstream.request import ApiRequest
 from remit.downstream.response import ApiResponse
-from remit.errors import DownstreamError, RequestUnusable
+from remit.downstream.shaping import UNSHAPABLE
+from remit.errors import DownstreamError, DownstreamUnavailable, RequestUnusable, ResponseUnusable
 
 #: Is told of a request and its answer.
 Seen = Callable[[ApiRequest, ApiResponse], None]
@@ -41,18 +42,28 @@ class _Walk:
         return response
 
     async def follow(self, page: Pages, paging: PagingPlan, first: ApiResponse, found: list[ApiResponse]) -> None:
-        """Add the pages behind ``first`` to ``found`` until one of the bounds is reached or there are no more."""
-        plan, last = self.tool.response, first
-        items = shown = received = 0
-        while last.ok and len(found) + 1 < paging.max_pages:
-            read = read_page(plan, paging, last)
-            items, shown, received = items + len(read.items), shown + shown_size(plan, read), received + len(last.body)
+        """Add the pages behind ``first`` to ``found`` until one of the bounds is reached or there are no more.
+
+        Raises what makes the next one impossible, or the refusal it is.
+        """
+        plan = self.tool.response
+        read, been = read_page(plan, paging, first), {first.start.value}
+        items, shown, received = len(read.items), shown_size(plan, read), len(first.body)
+        while read.after is not None and read.after.value not in been and len(found) + 1 < paging.max_pages:
             enough = items >= (plan.max_items or items + 1) or shown >= plan.max_bytes
-            if read.after is None or enough or received >= self.tool.limits.max_response_bytes:
+            if enough or received >= self.tool.limits.max_response_bytes:
                 return
-            last = replace(await self.answer(page(read.after)), start=read.after)
-            if last.ok:
-                found.append(last)
+            been.add(read.after.value)
+            answer = replace(await self.answer(page(read.after)), start=read.after)
+            if not answer.ok:
+                raise refusal(self.tool, answer, quote=False)
+            read = read_page(plan, paging, answer)
+            items, shown, received = (
+                items + len(read.items),
+                shown + shown_size(plan, read),
+                received + len(answer.body),
+            )
+            found.append(answer)
 
 
 async def fetch(
@@ -67,8 +78,15 @@ async def fetch(
         return await walk.answer(request)
     deadline = asyncio.get_running_loop().time() + tool.timeout
     first, more = replace(await walk.answer(request), start=request.start), list[ApiResponse]()
-    if paging.max_pages > 1:
-        with suppress(DownstreamError, RequestUnusable, ValueError, RecursionError, TimeoutError):
+    broken_off = ""
+    if paging.max_pages > 1 and first.ok:
+        try:
             async with asyncio.timeout_at(deadline):
                 await walk.follow(request.page, paging, first, more)
-    return replace(first, more=tuple(more))
+        except (DownstreamError, RequestUnusable) as error:
+            broken_off = error.code
+        except TimeoutError:
+            broken_off = DownstreamUnavailable.code
+        except UNSHAPABLE:
+            broken_off = ResponseUnusable.code
+    return replace(first, more=tuple(more), broken_off=broken_off)

@@ -23,7 +23,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _WITHIN: Final = re.compile(r"\+([0-9]{1,9}):(.*)", re.DOTALL)
 #: Links of a header (RFC 8288 §3), each with its parameters.
 _LINK: Final = re.compile(r"<([^<>]*)>([^<]*)")
-_NEXT: Final = re.compile(r";\s*rel\s*=\s*(?:\"[^\"]*\bnext\b[^\"]*\"|next\b)", re.IGNORECASE)
+_REL: Final = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\";,]+))", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +84,19 @@ def following(
 ) -> Position | None:
     """Where the page after the one at ``position`` begins, which has ``count`` items; ``None`` after the last.
 
-    Raises ``ResponseUnusable`` where the answer says it in a way that the plan does not foresee.
+    A next page that is no further on is none. Raises ``ResponseUnusable`` where the answer says it in a way that the
+    plan does not foresee.
     """
     said = _said(plan, headers, data)
     if plan.kind in {"page", "offset"}:
-        if (plan.next is None and count) or said is True:
-            said = _counted(plan, position, count)
-        elif plan.next is not None and isinstance(said, str) and _NUMBER.fullmatch(said):
-            said = int(said)
-    elif plan.kind == "link":
+        return _numbered(plan, position, said, count)
+    if plan.kind == "link":
         said = _parameter(plan, said)
     if said is None or said is False or said == "":
         return None
     if isinstance(said, bool) or not isinstance(said, str | int) or len(str(said)) > _MAX_VALUE:
         raise _unforeseen(f"next is {type(said).__name__} of no use")
-    return None if said == position.value else Position(said)  # one that does not move is no next one
+    return None if said == position.value else Position(said)
 
 
 def _said(plan: PagingPlan, headers: Mapping[str, str], data: Any) -> Any:
@@ -110,13 +108,28 @@ def _said(plan: PagingPlan, headers: Mapping[str, str], data: Any) -> Any:
     if plan.kind != "link":
         return None
     links = _LINK.finditer(headers.get("link", "")[: 4 * _MAX_VALUE])
-    return next((link[1] for link in links if _NEXT.search(link[2])), None)
+    return next((link[1] for link in links if _is_next(link[2])), None)
 
 
-def _counted(plan: PagingPlan, position: Position, count: int) -> int:
-    if plan.kind == "offset":
-        return int(position.value or 0) + count
-    return int(plan.start if position.value is None else position.value) + 1
+def _is_next(parameters: str) -> bool:
+    match = _REL.search(parameters)
+    return match is not None and "next" in (match[1] or match[2] or "").lower().split()
+
+
+def _numbered(plan: PagingPlan, position: Position, said: Any, count: int) -> Position | None:
+    """Where pages have numbers, or items: what the answer says, or, where it only says that there is more, counted.
+
+    Where nothing is to say it, a page with items has one behind it.
+    """
+    first = 0 if plan.kind == "offset" else plan.start
+    here = int(first if position.value is None else position.value)
+    if said is True or (plan.next is None and count):
+        said = here + (count if plan.kind == "offset" else 1)
+    elif said is None or said is False or said == "":
+        return None
+    elif not isinstance(said, str | int) or not _NUMBER.fullmatch(str(said)):
+        raise _unforeseen("next is no number")
+    return Position(int(said)) if int(said) > here else None
 
 
 def _parameter(plan: PagingPlan, url: Any) -> str | None:

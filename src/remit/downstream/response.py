@@ -21,7 +21,8 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 class ApiResponse:
     """A whole answer; header names in lower case. The body is shown nowhere.
 
-    Where it is one page of many, it is the one at ``start``, and ``more`` are those that follow and were fetched too.
+    Where it is one page of many, it is the one at ``start``, and ``more`` are those that follow and were fetched too;
+    ``broken_off`` is the error code for the one that could not be had, if there is one.
     """
 
     status: int
@@ -29,6 +30,7 @@ class ApiResponse:
     body: bytes = field(repr=False)
     start: Position = FIRST
     more: tuple[ApiResponse, ...] = field(default=(), repr=False)
+    broken_off: str = ""
 
     @property
     def ok(self) -> bool:

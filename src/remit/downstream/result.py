@@ -15,7 +15,7 @@ from remit.downstream.file import File
 from remit.downstream.pages import merged
 from remit.downstream.refusal import refusal
 from remit.downstream.response import ApiResponse, read_content
-from remit.downstream.shaping import UNSHAPABLE, capped, selected
+from remit.downstream.shaping import UNSHAPABLE, TooLong, capped, selected
 from remit.downstream.wire.text import encode_json
 from remit.errors import ResponseUnusable
 
@@ -76,6 +76,13 @@ def shape(tool: Tool, response: ApiResponse, *, quote: bool = True) -> ToolResul
     try:
         result = _shaped(plan, response)
         _check_depth(result.data, result.text)
+    except TooLong as error:
+        raise ResponseUnusable(
+            f"the answer is longer than {plan.max_bytes} bytes and cannot be cut; ask for less",
+            status=response.status,
+            detail=str(error),
+            hint=f"let select in {tool.where} take less of it, or raise response.maxBytes",
+        ) from None
     except UNSHAPABLE as error:
         raise ResponseUnusable(
             "the API's answer does not have the shape this tool expects",

@@ -13,6 +13,10 @@ from remit.downstream.wire.text import encode_json
 UNSHAPABLE: Final = (RecursionError, ExpressionFailed, TypeError, ValueError)
 
 
+class TooLong(ValueError):
+    """The result is beyond its bounds, and there is no item at whose end it could be cut."""
+
+
 class Shaped(NamedTuple):
     """A result's data and text. ``truncated``: something had to go; ``wrapped``: it was no object, and stands in one."""
 
@@ -46,7 +50,7 @@ def redact(plan: ResponsePlan, data: Any) -> None:
 
 
 def capped(plan: ResponsePlan, data: Any) -> Shaped:
-    """``data`` within the plan's bounds. Raises ``ValueError``."""
+    """``data`` within the plan's bounds. Raises ``TooLong``."""
     shorter = _with_fewer_items(data, plan.max_items) if plan.max_items else data
     text, wrapped = text_of(shorter), isinstance(data, list)
     content = text.encode()
@@ -59,7 +63,7 @@ def capped(plan: ResponsePlan, data: Any) -> Shaped:
     if isinstance(data, str):
         text = content[: plan.max_bytes - len(_CUT)].decode("utf-8", "ignore") + _CUT
         return Shaped(text, text, truncated=True)
-    raise ValueError(f"more than {plan.max_bytes} bytes")
+    raise TooLong(f"more than {plan.max_bytes} bytes")
 
 
 def text_of(data: Any) -> str:
@@ -91,7 +95,7 @@ def _cut(document: dict[str, Any], limit: int) -> dict[str, Any]:
             break
         container, key = max(places, key=lambda place: _size(place[0][place[1]]))
         container[key] = _shortened(container[key], excess)
-    raise ValueError(f"more than {limit} bytes, and no list to cut")
+    raise TooLong(f"more than {limit} bytes, and no list to cut")
 
 
 def _lists(document: Any) -> Iterator[tuple[dict[str, Any], str]]:
