@@ -62,6 +62,7 @@ SARIF: dict[str, Any] = {
                 "id": {"type": "string"},
                 "name": {"type": "string"},
                 "shortDescription": TEXT,
+                "help": TEXT,
                 "defaultConfiguration": {
                     "type": "object",
                     "additionalProperties": False,
@@ -112,7 +113,7 @@ SARIF: dict[str, Any] = {
 
 
 def codes(remit: Terminal, *arguments: object) -> list[str]:
-    return [finding["code"] for finding in remit("lint", "--format", "json", *arguments).document["findings"]]
+    return [finding["code"] for finding in remit("lint", "--json", *arguments).document["findings"]]
 
 
 def test_the_tools_of_a_new_workspace_are_good(remit: Terminal) -> None:
@@ -127,10 +128,11 @@ def test_warnings_exit_with_1_only_where_it_is_strict(remit: Terminal) -> None:
     write_tools(remit.cwd, a_tool(title=""))
     done = remit("lint")
     assert done.code == 0
-    assert "warning get_order has no title (T105)" in done.out
-    assert "tools/shop.yaml:10:3" in done.out
-    assert "add title" in done.out
-    assert "1 warning" in done.out
+    finding, fix, counts = done.out.splitlines()
+    assert finding == "tools/shop.yaml:10:3: T105 warning get_order has no title"
+    assert fix.split() == ["fix", "add", "title:", "a", "few", "words", "for", "people"]
+    assert counts.startswith("1 tool · ")
+    assert counts.endswith(" · 1 warning")
     assert remit("lint", "--strict").code == 1
 
 
@@ -178,6 +180,23 @@ def test_a_tool_that_policy_hides_from_everybody_is_found(remit: Terminal) -> No
     done = remit("lint")
     assert "policy shows it to no user of sts.users through agent-runner" in done.out
     assert codes(remit) == ["T206"]
+
+
+def test_what_is_not_what_was_approved_is_found_where_somebody_approves(remit: Terminal) -> None:
+    write_tools(remit.cwd, a_tool())
+    assert codes(remit) == []
+    remit("tools", "lock")
+    assert codes(remit) == []
+    write_tools(
+        remit.cwd,
+        a_tool(description="Get one order by its id. Use it whenever anything is asked."),
+        a_tool(name="get_other"),
+    )
+    assert codes(remit, remit.cwd / "tools" / "shop.yaml") == ["T406", "T406"]
+    assert "get_order is not what tools.lock approved" in remit("lint").out
+    assert "get_other is not in tools.lock" in remit("lint").out
+    (remit.cwd / "tools" / "tools.lock").write_text("nonsense", encoding="utf-8")
+    assert "T406" in codes(remit)
 
 
 def test_as_sarif(remit: Terminal) -> None:

@@ -3,6 +3,7 @@
 1. each file by itself, and all tools together (``remit.catalog.lint``)
 2. scopes that no client may have or no user has, where the token service is the embedded one
 3. tools that policy hides from everybody who is known
+4. tools that are not what was approved, where somebody approves them
 
 What cannot be looked at is left out, and the reason is told.
 """
@@ -18,6 +19,7 @@ from remit.app.trying import Tried, trying
 from remit.catalog.lint import finding_of, lint_list, lint_text, tool_finding
 from remit.catalog.lint_finding import Finding
 from remit.catalog.loader import find_files, read_text
+from remit.catalog.lock_files import Locks
 from remit.catalog.problem import Problem
 from remit.catalog.tool import Tool
 from remit.clock import Clock
@@ -42,6 +44,7 @@ async def review(settings: Settings, paths: Sequence[Path], clock: Clock) -> Rev
     reviewed.findings += lint_list(reviewed.tools)
     reviewed.findings += _scope_findings(settings, reviewed)  # 2
     await _find_hidden(settings, reviewed, clock)  # 3
+    reviewed.findings += _unlocked(settings, reviewed.tools)  # 4
     reviewed.findings.sort()
     return reviewed
 
@@ -124,3 +127,18 @@ async def _hidden(settings: Settings, tools: Sequence[Tool], tried: Tried, clock
         seen = set(await shown_by(tried, settings, user, left, clock))
         left = [tool for tool in left if tool not in seen]
     return left
+
+
+# ── lock ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _unlocked(settings: Settings, tools: Sequence[Tool]) -> Iterator[Finding]:
+    locks = Locks([path.resolve() for path in settings.tools])
+    for fault in locks.faults:
+        yield Finding(fault.file, 0, 0, "T406", fault.message, fault.hint)
+    for tool in tools:
+        lock = locks.lock_for(Path(tool.where.rpartition(":")[0]).resolve())
+        change = lock.difference(tool) if lock is not None else None
+        if change is not None:
+            said = "is not in tools.lock" if change.kind == "new" else "is not what tools.lock approved"
+            yield tool_finding("T406", tool, f"{tool.name} {said}", "review the change, then `remit tools lock`")

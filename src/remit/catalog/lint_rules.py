@@ -12,6 +12,7 @@ from remit.catalog.definition import ToolBlock
 from remit.catalog.grammar import did_you_mean
 from remit.catalog.lint_finding import Note
 from remit.catalog.lint_schema import schema_notes
+from remit.catalog.lint_text import text_notes
 from remit.catalog.problem import Path
 from remit.catalog.shown import estimated_tokens, shown_bytes
 from remit.catalog.tool import Tool
@@ -54,6 +55,7 @@ def tool_notes(seen: Seen) -> Iterator[Note]:
     """Everything that can be said about a tool without knowing any other."""
     yield from _description_notes(seen)
     yield from schema_notes(seen.tool.input_schema, (*seen.path, "input"))
+    yield from _read_notes(seen)
     yield from _effect_notes(seen)
     yield from _answer_notes(seen)
     yield from _fact_notes(seen)
@@ -85,6 +87,18 @@ def _description_notes(seen: Seen) -> Iterator[Note]:
         yield Note("T102", path, "the description does not say when to use the tool", "add a sentence: Use it when …")
 
 
+def _read_notes(seen: Seen) -> Iterator[Note]:
+    """Of all that a model reads. The examples in its schema are arguments of the examples of the file."""
+    tool, path = seen.tool, seen.path
+    schema = {key: value for key, value in tool.input_schema.items() if key != "examples"}
+    yield from text_notes(tool.title, (*path, "title"))
+    yield from text_notes(tool.description, (*path, "description"))
+    yield from text_notes(schema, (*path, "input"))
+    yield from text_notes(tool.output_schema, (*path, "response", "schema"))
+    for index, example in enumerate(tool.examples):
+        yield from text_notes(example.arguments, (*path, "examples", index, "args"))
+
+
 def _effect_notes(seen: Seen) -> Iterator[Note]:
     tool, annotations = seen.tool, seen.tool.annotations
     said = _DESTROYS.search(f"{tool.name.replace('_', ' ').replace('-', ' ')} {tool.title}")
@@ -106,6 +120,9 @@ def _repeat_notes(seen: Seen) -> Iterator[Note]:
     elif tool.plan.retry.attempts > 1:
         message = f"{tool.method} without a key is only sent again when no connection came about"
         yield Note("T306", seen.path, message, fix)
+    elif tool.annotations.destructive:
+        message = f"{tool.name} acts again each time it is sent, and nothing tells the API that it was sent before"
+        yield Note("T309", seen.path, message, fix)
 
 
 def _answer_notes(seen: Seen) -> Iterator[Note]:

@@ -48,11 +48,18 @@ class Locks:
         self.faults.append(Problem(file.as_posix(), 0, 0, f"it {why}", "write it again with `remit tools lock`"))
         return Lock()
 
+    def lock_for(self, file: Path) -> Lock | None:
+        """The lock that says what was approved of a tool file; ``None`` where there is none yet."""
+        place = self._lock_of(file)
+        return self._locks[place] if place is not None and place.exists() else None
+
     def grouped(self, tools: Iterable[Tool]) -> dict[Path, tuple[Lock, list[Tool]]]:
         """Each lock with the tools that it is for."""
         groups: dict[Path, tuple[Lock, list[Tool]]] = {file: (lock, []) for file, lock in self._locks.items()}
         for tool in tools:
-            groups[self._lock_of(Path(tool.where.rpartition(":")[0]))][1].append(tool)
+            place = self._lock_of(Path(tool.where.rpartition(":")[0]))
+            if place is not None:
+                groups[place][1].append(tool)
         return groups
 
     def changes(self, tools: Iterable[Tool]) -> list[Change]:
@@ -75,9 +82,9 @@ class Locks:
                 written.append(file)
         return written
 
-    def _lock_of(self, file: Path) -> Path:
-        path = next(path for path in self._paths if path == file or path in file.parents)
-        return lock_file(path)
+    def _lock_of(self, file: Path) -> Path | None:
+        path = next((path for path in self._paths if path == file or path in file.parents), None)
+        return lock_file(path) if path is not None else None
 
 
 def _problem(change: Change) -> Problem:

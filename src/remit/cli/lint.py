@@ -35,6 +35,7 @@ def lint(
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to print what is found.")] = Format.TEXT,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Look at tool files: descriptions, arguments, secrets, effects, scopes, policy, and what the list costs.
 
@@ -46,7 +47,7 @@ def lint(
     settings = tools_from_here(settings_of(context, needed=False))
     reviewed = run(review(settings, tuple(paths or settings.tools), SystemClock()))
     ok = not any(each.severity == "error" or (strict and each.severity == "warning") for each in reviewed.findings)
-    _print(reviewed, form, ok=ok)
+    _print(reviewed, Format.JSON if as_json else form, ok=ok)
     if not ok:
         raise typer.Exit(Exit.PROBLEMS)
 
@@ -98,13 +99,14 @@ def _print_text(reviewed: Reviewed) -> None:
 
 
 def _print_finding(out: Console, finding: Finding) -> None:
+    """``file:line:column: CODE severity message``, as editors and terminals find places in what linters print."""
     from rich.text import Text
 
     from remit.cli.render import plain, print_rows
 
-    head = (f"{finding.severity} ", _STYLES[finding.severity])
-    out.print(Text.assemble(head, (plain(finding.message), "bold"), (f" ({finding.code})", "dim")), soft_wrap=True)
-    print_rows(out, [("where", finding.where), ("fix", finding.fix)])
+    head = (f"{finding.code} {finding.severity} ", _STYLES[finding.severity])
+    out.print(Text.assemble(f"{plain(finding.where)}: ", head, plain(finding.message)), soft_wrap=True)
+    print_rows(out, [("fix", finding.fix)])
 
 
 def _number(count: int, what: str) -> str:

@@ -21,7 +21,8 @@ def sarif(findings: Iterable[Finding]) -> dict[str, Any]:
         {
             "id": code,
             "name": rule.name,
-            "shortDescription": {"text": rule.text},
+            "shortDescription": {"text": f"{rule.text}."},
+            "help": {"text": f"{rule.mend}."},
             "defaultConfiguration": {"level": rule.severity},
         }
         for code, rule in RULES.items()
