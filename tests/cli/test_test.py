@@ -191,6 +191,14 @@ def test_named_tools_alone_are_tested_and_unknown_ones_refused(remit: Terminal) 
     assert "did you mean get_other?" in done.err
 
 
+def test_examples_are_chosen_by_a_part_of_their_names(remit: Terminal) -> None:
+    write_tools(remit.cwd, a_tool(), a_tool(name="get_other", examples=[an_example(name="Another")]))
+    assert [test["tool"] for test in remit("test", "-k", "another", "--json").document["tests"]] == ["get_other"]
+    assert [test["tool"] for test in remit("test", "-k", "get_order:", "--json").document["tests"]] == ["get_order"]
+    done = remit("test", "-k", "nothing")
+    assert (done.code, done.out) == (1, "0 passed\n")
+
+
 def test_no_example_and_a_broken_file_are_failures(remit: Terminal) -> None:
     assert tried(remit, a_tool(examples=[])).code == 1
     (remit.cwd / "tools" / "broken.yaml").write_text("nonsense", encoding="utf-8")

@@ -15,6 +15,7 @@ from remit.audit.trail import Trail
 from remit.catalog.binding import CONTEXT
 from remit.catalog.compile import compile_text
 from remit.catalog.definition import ToolFile
+from remit.catalog.lint_finding import RULES
 from remit.catalog.tool import Tool
 from remit.cli.common import Exit
 from remit.cli.main import app
@@ -132,6 +133,17 @@ def test_an_api_status_reads_as_the_table_shows() -> None:
             with pytest.raises(DownstreamError) as refused:
                 shape(a_tool(), ApiResponse(status, {}, b""))
             assert refused.value.message == f"shop {sentence} ({status})"
+
+
+def test_every_finding_of_lint_is_there_as_it_is() -> None:
+    section = TOOLS.section("What lint finds")
+    listed = [[_bare(cell) for cell in row] for row in rows(section, "finding")]
+    known = [[code, rule.severity, rule.text, rule.mend] for code, rule in RULES.items()]
+    assert listed == [[_bare(cell) for cell in row] for row in known]
+
+
+def _bare(text: str) -> str:
+    return text.replace("`", "")
 
 
 # ── policy ───────────────────────────────────────────────────────────────────────────────

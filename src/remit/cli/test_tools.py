@@ -30,6 +30,9 @@ def run_examples(
         bool, typer.Option("--live", help="Make the calls, as the user each example names; only tools that read.")
     ] = False,
     writes: Annotated[bool, typer.Option("--writes", help="With --live: also tools that change something.")] = False,
+    pattern: Annotated[
+        str, typer.Option("--run", "-k", metavar="TEXT", help="Only examples in whose `tool: name` this is found.")
+    ] = "",
     every: Annotated[bool, typer.Option("--verbose", help="List examples that pass, too.")] = False,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write a report in JUnit's XML there, too.")
@@ -43,7 +46,7 @@ def run_examples(
     if writes and not live:
         raise typer.BadParameter("--writes is for --live")
     settings = tools_from_here(settings_of(context, needed=live))
-    report, chosen = _chosen(settings, tuple(tools or ()))
+    report, chosen = _chosen(settings, tuple(tools or ()), pattern)
     tested = run(_tested(settings, chosen, live=live, writes=writes))
     ok = bool(tested) and not report.problems and all(each.outcome != "failed" for each in tested)
     if junit is not None:
@@ -58,8 +61,8 @@ def run_examples(
         raise typer.Exit(Exit.PROBLEMS)
 
 
-def _chosen(settings: Settings, names: tuple[str, ...]) -> tuple[LoadReport, list[Case]]:
-    """The examples of the tools named; what is not approved yet is tested, too."""
+def _chosen(settings: Settings, names: tuple[str, ...], pattern: str) -> tuple[LoadReport, list[Case]]:
+    """The examples of the tools named, and of those the ones wanted; what is not approved yet is tested, too."""
     from remit.app.trying_tools import cases
     from remit.catalog.grammar import did_you_mean
     from remit.catalog.loader import load_catalog
@@ -71,7 +74,8 @@ def _chosen(settings: Settings, names: tuple[str, ...]) -> tuple[LoadReport, lis
         if name not in tools:
             hint = did_you_mean(name, tools)
             raise typer.BadParameter(f"there is no tool {name}{f'; {hint}' if hint else ''}", param_hint="TOOL")
-    return report, cases(tools[name] for name in names or tools)
+    found = cases(tools[name] for name in names or tools)
+    return report, [case for case in found if pattern.lower() in f"{case[0].name}: {case[1].name}".lower()]
 
 
 async def _tested(settings: Settings, chosen: list[Case], *, live: bool, writes: bool) -> list[Tested]:
@@ -119,7 +123,7 @@ def _print(report: LoadReport, tested: list[Tested], *, every: bool) -> None:
             _print_one(out, each)
     _print_left_out(tested)
     if not tested:
-        typer.echo("no example was tried: write some under `examples` of a tool", err=True)
+        typer.echo("no example was tried: write some under `examples` of a tool, or name others", err=True)
     outcomes = [each.outcome for each in tested]
     counts = {what: outcomes.count(what) for what in ("passed", "failed", "skipped")}
     typer.echo(" · ".join(f"{number} {what}" for what, number in counts.items() if number or what == "passed"))
