@@ -1,12 +1,10 @@
-"""The sample company's APIs on real sockets, with a real token service."""
+"""The sample company's orders and payments APIs: who is let in, what they answer, how money is given back."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,114 +15,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from remit import oauth
-from remit.credential import Credential
 from remit.demo.api import Journal
 from remit.demo.orders import orders_app
-from remit.demo.payments import payments_app
-from remit.sts.clients import Client, TargetRule
 from remit.sts.endpoints import routes
 from remit.sts.grant import SecurityTokenService
 from remit.sts.keys import KeyRing
 from remit.sts.users import DevelopmentUser, mint_subject_token
 from support.clock import FakeClock
 from support.issuer import FakeIssuer
+from support.sample_apis import REFUND, REFUND_SCOPES, SCOPES, SECRETS, Company, clients, problem, running
 from support.servers import Listener, serving
 
 pytestmark = pytest.mark.anyio
-
-SCOPES = ("orders:read", "refunds:write", "payments:read", "payments:refund")
-REFUND_SCOPES = "refunds:write payments:refund"
-SECRETS = {name: Credential(f"{name}-secret-of-the-test") for name in ("agent-runner", "stranger", "orders-api")}
-REFUND = {"amount": 1000, "reason": "damaged", "requested_by": "alice"}
-
-
-def clients() -> dict[str, Client]:
-    orders = TargetRule(audience="orders-api", scopes=SCOPES)
-    payments = TargetRule(audience="payments-api", scopes=SCOPES)
-    registered = [
-        Client("agent-runner", targets=(orders, payments), subject_audiences=frozenset({"mcp"})),
-        Client("stranger", targets=(orders,), subject_audiences=frozenset({"mcp"})),
-        Client("orders-api", targets=(payments,)),
-    ]
-    return {client.client_id: client.with_secret(SECRETS[client.client_id]) for client in registered}
-
-
-@dataclass
-class Company:
-    """Everything runs; ``http`` talks to it."""
-
-    sts: SecurityTokenService
-    clock: FakeClock
-    http: httpx.AsyncClient
-    orders: str
-    payments: str
-    orders_journal: Journal
-    payments_journal: Journal
-
-    async def token(self, audience: str, scope: str, *, client: str = "agent-runner", user: str = "alice") -> str:
-        """A delegated token, exchanged over the wire as the agent runner does."""
-        subject = mint_subject_token(
-            self.sts,
-            DevelopmentUser(user, scopes=SCOPES),
-            audience="mcp",
-            client_id="mcp-client",
-            lifetime=600,
-            now=self.clock.now(),
-        )
-        form = {
-            "grant_type": oauth.GRANT_TOKEN_EXCHANGE,
-            "subject_token": subject.reveal(),
-            "subject_token_type": oauth.TOKEN_TYPE_ACCESS_TOKEN,
-            "audience": audience,
-            "scope": scope,
-        }
-        answer = await self.http.post(
-            f"{self.sts.issuer}/oauth2/token", data=form, auth=(client, SECRETS[client].reveal())
-        )
-        assert answer.status_code == 200, answer.text
-        token = answer.json()["access_token"]
-        assert isinstance(token, str)
-        return token
-
-    async def get(self, url: str, token: str) -> httpx.Response:
-        return await self.http.get(url, headers={"Authorization": f"Bearer {token}"})
-
-    async def refund(
-        self, order: str = "O1001", *, token: str = "", key: str = "", body: Any = REFUND, request_id: str = ""
-    ) -> httpx.Response:
-        token = token or await self.token("orders-api", REFUND_SCOPES)
-        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key, "X-Request-ID": request_id}
-        sent = {name: value for name, value in headers.items() if value}
-        return await self.http.post(f"{self.orders}/orders/{order}/refunds", json=body, headers=sent)
-
-    async def order(self, order: str = "O1001") -> Any:
-        token = await self.token("orders-api", "orders:read")
-        return (await self.get(f"{self.orders}/orders/{order}", token)).json()
-
-
-@asynccontextmanager
-async def running(state: Path, payments_api: Starlette | None = None) -> AsyncIterator[Company]:
-    clock, at = FakeClock(), Listener()
-    sts = SecurityTokenService(at.url, KeyRing.open(state), clock, clients())
-    payments = payments_app(issuer=at.url, clock=clock)
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(serving(Starlette(routes=routes(sts, clock)), at))
-        payments_url = await stack.enter_async_context(serving(payments_api or payments))
-        orders = orders_app(issuer=at.url, client_secret=SECRETS["orders-api"], payments_url=payments_url, clock=clock)
-        orders_url = await stack.enter_async_context(serving(orders))
-        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-        yield Company(sts, clock, http, orders_url, payments_url, orders.state.journal, payments.state.journal)
 
 
 @pytest.fixture
 async def company(tmp_path: Path) -> AsyncIterator[Company]:
     async with running(tmp_path) as company:
         yield company
-
-
-def problem(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["error"]
 
 
 # ── who is let in ──────────────────────────────────────────────────────────────────────
@@ -391,6 +299,6 @@ async def test_payments_that_cannot_be_reached_is_a_clear_problem(tmp_path: Path
         serving(orders) as url,
         httpx.AsyncClient(trust_env=False) as http,
     ):
-        company = Company(sts, clock, http, url, nowhere.url, orders.state.journal, Journal())
+        company = Company(sts, clock, http, url, nowhere.url, "", orders.state.journal, Journal(), Journal())
         assert problem(await company.refund()) == (502, "payment_unavailable")
         assert (await company.order())["refunded"] == 0
