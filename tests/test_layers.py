@@ -93,6 +93,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "regorus": ("policy/evaluator.py",),
     "sqlite3": ("database.py", "audit/store", "sts/revocation/file.py", "approvals", "authorization"),
     "jmespath": ("catalog",),
+    "jsonpath_rfc9535": ("catalog/openapi/overlay_path.py",),
     "jsonschema_rs": ("catalog",),
     "yaml": ("catalog", "settings", "cli", "demo"),
     "typer": ("cli",),

@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import Any, Final
 
 import orjson
 
-from remit.catalog.openapi.description import Description
+from remit.catalog.openapi.description import Description, Note
+from remit.catalog.openapi.overlay import Overlay, apply, read_overlay
 from remit.catalog.openapi.reader import describe
 from remit.catalog.openapi.references import FileRefused
 from remit.catalog.openapi.text import TextInvalid, parse_json, parse_yaml
@@ -34,23 +35,45 @@ _MAX_KEPT: Final = 100
 _MIN_KEPT: Final = 16 * 1024
 
 
-def read_description(path: Path, *, cache: Path | None = None, folder: Path | None = None) -> Description:
+def read_description(
+    path: Path, *, cache: Path | None = None, folder: Path | None = None, overlays: Sequence[Overlay] = ()
+) -> Description:
     """The description whose main file is ``path``.
 
     ``folder``: references to files must stay in it; the main file's own if not said. ``cache``: where parsed YAML is
-    kept. Raises ``DescriptionInvalid`` where the main file cannot be read or is no description.
+    kept. ``overlays`` change the main file, and count in the digest. Raises ``DescriptionInvalid`` where the main file
+    cannot be read or is no description, or an overlay does not fit it.
     """
     files = DescriptionFiles((folder or path.resolve().parent).resolve(), cache)
     try:
         root = path.resolve().relative_to(files.folder).as_posix()
+        applied = files.overlay(root, overlays)
         description = describe(files, root)
     except ValueError:
         raise _invalid(path, "is outside the folder it is to stay in") from None
     except FileRefused as refused:
         raise _invalid(path, refused.reason) from None
     except DescriptionInvalid as error:
-        raise DescriptionInvalid(error.message, where=path.as_posix(), hint=error.hint) from None
-    return replace(description, digest=files.digest, files=tuple(files))
+        where = error.where if error.where != root else path.as_posix()
+        raise DescriptionInvalid(error.message, where=where, hint=error.hint) from None
+    return replace(description, digest=files.digest, files=tuple(files), notes=description.notes + applied)
+
+
+def read_overlays(paths: Sequence[Path], *, folder: Path | None = None) -> tuple[Overlay, ...]:
+    """The overlays in these files, which have to be below ``folder`` if that is said. Raises ``DescriptionInvalid``."""
+    return tuple(_read_overlay(path, folder) for path in paths)
+
+
+def _read_overlay(path: Path, folder: Path | None) -> Overlay:
+    files = DescriptionFiles((folder or path.resolve().parent).resolve())
+    try:
+        name = path.resolve().relative_to(files.folder).as_posix()
+        return read_overlay(files[name], path.as_posix(), files.digest)
+    except ValueError:
+        raise DescriptionInvalid("the overlay is outside the folder it is to stay in", where=path.as_posix()) from None
+    except FileRefused as refused:
+        hint = "give an overlay file of JSON or YAML"
+        raise DescriptionInvalid(f"the overlay {refused.reason}", where=path.as_posix(), hint=hint) from None
 
 
 def _invalid(path: Path, reason: str) -> DescriptionInvalid:
@@ -67,6 +90,7 @@ class DescriptionFiles(Mapping[str, Any]):
         self._cache = cache
         self._parsed: dict[str, Any] = {}
         self._digests: dict[str, str] = {}
+        self._overlays: list[str] = []
         self._refused: dict[str, FileRefused] = {}
         self._bytes = 0
 
@@ -87,10 +111,17 @@ class DescriptionFiles(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._parsed)
 
+    def overlay(self, name: str, overlays: Sequence[Overlay]) -> tuple[Note, ...]:
+        """Change the file of that name. Raises ``FileRefused``, ``DescriptionInvalid``."""
+        applied = apply(self[name], overlays)
+        self._parsed[name] = applied.document
+        self._overlays += (overlay.digest for overlay in overlays)
+        return applied.notes
+
     @property
     def digest(self) -> str:
-        """SHA-256 over the names and contents of all files read so far."""
-        lines = "".join(f"{name}\0{self._digests[name]}\n" for name in self)
+        """SHA-256 over the names and contents of all files read so far, and of the overlays."""
+        lines = "".join(f"{name}\0{self._digests[name]}\n" for name in self) + "\n".join(self._overlays)
         return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
     def _load(self, name: str) -> Any:
