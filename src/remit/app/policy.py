@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from remit.approvals.pairs import Pairs
 from remit.approvals.store import ApprovalStore
 from remit.audit.trail import Trail
 from remit.clock import Clock
 from remit.errors import SettingsInvalid
-from remit.permission.panel import Panel
+from remit.permission.panel import LISTS_LAST, Panel
 from remit.policy.bundle import Bundle, load_policy
 from remit.policy.engine import PolicyEngine
 from remit.policy.inputs import InputKeeper
@@ -24,6 +24,9 @@ from remit.policy.process import ProcessEngine
 from remit.policy.shadow import Shadow
 from remit.policy.signature import Signatures, VerificationKey
 from remit.settings import Settings, read_secret
+
+#: An OPA server takes another policy without telling anybody.
+_OPA_LISTS_LAST: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def open_panel(
         redaction_key,
         policies.opinion,
         settings.exchange.scopes_within_subject,
+        lists_last=_OPA_LISTS_LAST if settings.policy.engine == "opa" else LISTS_LAST,
     )
     return panel, pairs
 

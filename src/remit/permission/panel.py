@@ -89,6 +89,8 @@ class SecondOpinion(Protocol):
         ...
 
 
+#: Seconds, where another policy is known as soon as it is in force.
+LISTS_LAST: Final = 60.0
 #: What the trail keeps of an input document (``remit.policy.inputs``): the document and its digest.
 Keep = Callable[[Mapping[str, Any], str], Mapping[str, Any] | None]
 
@@ -98,7 +100,7 @@ class Panel:
     """Who is asked, and who remembers. ``redaction_key``: for what policy wants hashed.
 
     ``scopes_within_subject``: the token service gives only scopes that the caller's token holds, so a missing one can
-    be told at once.
+    be told at once. ``lists_last``: seconds for which policy need not be asked again which tools a caller is shown.
     """
 
     policy: PolicyEngine
@@ -109,3 +111,4 @@ class Panel:
     redaction_key: bytes = field(repr=False)
     shadow: SecondOpinion | None = None
     scopes_within_subject: bool = True
+    lists_last: float = LISTS_LAST

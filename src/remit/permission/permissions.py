@@ -13,7 +13,7 @@ from typing import Any
 
 from remit.audit.trail import Record
 from remit.call import ToolCall, Watch
-from remit.catalog.tool import Tool
+from remit.catalog.tool import Catalog, Tool
 from remit.downstream.refusal import quotes
 from remit.downstream.result import ToolResult, with_data
 from remit.errors import PolicyFailed, ResultWithheld, ToolHidden
@@ -21,8 +21,9 @@ from remit.exchange.messages import Wanted
 from remit.permission.approving import approval_of, binding_of, fits, state_of, terms_of
 from remit.permission.fitness import check_actor, check_held, check_sign_in, late_demands, wanted_by
 from remit.permission.panel import NOTHING, Asked, Panel, Permission
+from remit.permission.visibility import Visibility
 from remit.policy.decision import Decision, Deny
-from remit.policy.input import ExchangeTarget, Operation, Phase, Question, ResultFacts
+from remit.policy.input import ExchangeTarget, Phase, Question, ResultFacts
 from remit.policy.obligations import OF_A_ROUTE, OF_AN_EXCHANGE, SUPPORTED, Demands
 from remit.policy.redaction import Unredactable, redacted
 from remit.principal import ActingParty, Caller, Principal
@@ -33,21 +34,13 @@ class Permissions:
 
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
+        self._visibility = Visibility(panel)
 
     # ── list ─────────────────────────────────────────────────────────────────────────────
 
-    async def shown(
-        self, door: str, principal: Principal, acting: ActingParty, operations: tuple[Operation, ...]
-    ) -> list[bool]:
-        """Whether policy shows each operation to this caller."""
-        first = await self._panel.pairs.is_first(principal, acting)
-        now = self._panel.clock.now()
-        questions = (
-            Question(Phase.TOOL_LIST, principal, acting, operation, now, door=door, first_time=first)
-            for operation in operations
-        )
-        decisions = await self._panel.policy.decide_many([question.document() for question in questions])
-        return [decision.allow for decision in decisions]
+    async def shown(self, door: str, principal: Principal, acting: ActingParty, catalog: Catalog) -> tuple[Tool, ...]:
+        """The tools that policy shows to this caller, by name. It may have been asked up to a minute ago."""
+        return await self._visibility.shown(door, principal, acting, catalog)
 
     async def check_shown(self, asked: Asked) -> None:
         """What is wrong with a call's arguments would tell a hidden tool from an unknown one.
@@ -154,7 +147,7 @@ class Permissions:
         if asked.operation.auth.type == "none":  # no token is asked for, so there are no scopes to narrow
             demands = replace(demands, scopes=None)
         wanted = demands.narrowed(wanted_by(asked.operation))
-        if self._panel.scopes_within_subject:
+        if self._panel.scopes_within_subject and asked.operation.auth.type == "token-exchange":
             check_held(asked.principal, wanted)
         return wanted
 

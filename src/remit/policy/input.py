@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -196,6 +196,21 @@ class Question:
         }
 
 
+def about_each(question: Question, tools: Sequence[Operation]) -> list[dict[str, Any]]:
+    """The documents of the same question about each of ``tools``, which share what is not about a tool."""
+    shared = question.document()
+    token = shared["token"]
+    return [
+        {
+            **shared,
+            "action": _action(question.phase, tool),
+            "resource": _resource(tool),
+            "token": {**token, "requested": _requested(tool)},
+        }
+        for tool in tools
+    ]
+
+
 def _subject(principal: Principal) -> dict[str, Any]:
     properties = {
         "name": principal.name,
@@ -259,19 +274,22 @@ def _resource(tool: Operation) -> dict[str, Any]:
 
 def _token(principal: Principal, tool: Operation, now: float) -> dict[str, Any]:
     """What the caller's token says, and what will be asked for with it. Times in seconds."""
-    requested = {
-        "scopes": list(tool.auth.scopes),
-        "audience": tool.auth.audience,
-        "resource": tool.auth.resource,
-        "lifetime": tool.auth.max_lifetime,
-        "grant": tool.auth.type,
-    }
     return {
         "scopes": list(principal.scopes),
         "audience": list(principal.audience),
         "issuer": principal.issuer,
         "expires_in": max(0, principal.expires_at - int(now)),
-        "requested": requested,
+        "requested": _requested(tool),
+    }
+
+
+def _requested(tool: Operation) -> dict[str, Any]:
+    return {
+        "scopes": list(tool.auth.scopes),
+        "audience": tool.auth.audience,
+        "resource": tool.auth.resource,
+        "lifetime": tool.auth.max_lifetime,
+        "grant": tool.auth.type,
     }
 
 
