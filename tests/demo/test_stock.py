@@ -43,7 +43,7 @@ class Stock:
 
     async def count(self, file: bytes = SHEET, **changes: str) -> httpx.Response:
         files = {"counts": ("counts.csv", file, "text/csv")}
-        return await self.post("/stock/counts", data={**FORM, **changes}, files=files)
+        return await self.post("/counts", data={**FORM, **changes}, files=files)
 
     async def available(self, sku: str, warehouse: str) -> int:
         levels = (await self.get(f"/stock/{sku}")).json()["levels"]
@@ -236,9 +236,9 @@ async def test_a_form_that_is_not_as_described_is_refused(stock: Stock) -> None:
     assert problem(await stock.count(counted_on="20261120")) == (422, "value_invalid")
     assert problem(await stock.count(warehouse="oslo")) == (422, "value_invalid")
     assert problem(await stock.count(note="x")) == (422, "body_invalid")
-    assert problem(await stock.post("/stock/counts", data=FORM)) == (415, "unsupported_media_type")
+    assert problem(await stock.post("/counts", data=FORM)) == (415, "unsupported_media_type")
     as_text = {"warehouse": (None, b"berlin"), "counted_on": (None, b"2026-11-20"), "counts": (None, SHEET)}
-    assert problem(await stock.post("/stock/counts", files=as_text)) == (422, "body_invalid")
+    assert problem(await stock.post("/counts", files=as_text)) == (422, "body_invalid")
     assert problem(await stock.count(b"x" * 20_000)) == (413, "body_too_large")
 
 
@@ -248,7 +248,7 @@ async def test_a_form_that_is_not_as_described_is_refused(stock: Stock) -> None:
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=x"])
 async def test_a_form_that_is_none_is_refused(stock: Stock, content_type: str, body: bytes) -> None:
     headers = {"Content-Type": content_type, **stock._headers}
-    answer = await stock.company.http.post(f"{stock.company.stock}/stock/counts", content=body, headers=headers)
+    answer = await stock.company.http.post(f"{stock.company.stock}/counts", content=body, headers=headers)
     assert answer.status_code in {400, 422}
 
 

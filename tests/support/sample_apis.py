@@ -67,9 +67,13 @@ class Company:
             lifetime=600,
             now=self.clock.now(),
         )
+        return await self.exchanged(subject.reveal(), audience, scope, client=client)
+
+    async def exchanged(self, subject: str, audience: str, scope: str, *, client: str) -> str:
+        """A token for ``audience``, for that of the subject, as ``client`` gets it."""
         form = {
             "grant_type": oauth.GRANT_TOKEN_EXCHANGE,
-            "subject_token": subject.reveal(),
+            "subject_token": subject,
             "subject_token_type": oauth.TOKEN_TYPE_ACCESS_TOKEN,
             "audience": audience,
             "scope": scope,

@@ -98,16 +98,20 @@ async def json_object(request: Request) -> dict[str, Any]:
 def members(document: Mapping[str, Any], expected: Mapping[str, type], optional: Collection[str] = ()) -> list[Any]:
     """The values of exactly the ``expected`` members, in that order; any difference in name or type is a 422 problem.
 
-    What is ``optional`` may be left out and is ``None`` then.
+    What is ``optional`` may be left out and is ``None`` then. JSON does not tell 2.0 from 2: both are integers.
     """
     if strangers := sorted(set(document) - set(expected)):
         raise ApiProblem(422, "body_invalid", f"{_short(strangers[0])} is not expected here")
-    for name, kind in expected.items():
-        if name in optional and name not in document:
-            continue
-        if type(document.get(name)) is not kind:  # exactly: a bool is no int
+    values = [_plain(document.get(name)) for name in expected]
+    for value, (name, kind) in zip(values, expected.items(), strict=True):
+        left_out = name in optional and name not in document
+        if type(value) is not kind and not left_out:  # exactly: a bool is no int
             raise ApiProblem(422, "body_invalid", f"{name} must be {_KINDS[kind]}")
-    return [document.get(name) for name in expected]
+    return values
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 _KINDS: Final[Mapping[type, str]] = {int: "an integer", str: "a string"}

@@ -3,13 +3,13 @@
 ::
 
     GET    /stock?sku=&warehouse=&below=&cursor=&limit=    stock:read     lists with commas between their words
-    POST   /stock/counts                                   stock:write    multipart: warehouse, counted_on, counts
     GET    /stock/{sku}                                    stock:read
     GET    /stock/{sku}/label?scale=                       stock:read     image/png
     POST   /stock/{sku}/reservations                       stock:write    {warehouse, quantity, order_id?}
     GET    /reservations/{reservation_id}                  stock:read
     DELETE /reservations/{reservation_id}                  stock:write
     GET    /warehouses/{warehouse}/count-sheet             stock:read     text/csv
+    POST   /counts                                         stock:write    multipart: warehouse, counted_on, counts
 
 Every request needs a delegated token for ``stock-api`` whose current actor is a known agent.
 """
@@ -69,12 +69,11 @@ def stock_app(*, issuer: str, clock: Clock, agents: Collection[str] = frozenset(
     api = _Stock(frozenset(agents), clock)
     routes = [
         Route("/stock", api.list_stock),
-        Route("/stock/counts", api.record_counts, methods=["POST"]),
+        Route("/counts", api.record_counts, methods=["POST"]),
         Route("/stock/{sku}", api.get_stock),
         Route("/stock/{sku}/label", api.get_label),
         Route("/stock/{sku}/reservations", api.reserve, methods=["POST"]),
-        Route("/reservations/{reservation_id}", api.get_reservation),
-        Route("/reservations/{reservation_id}", api.release, methods=["DELETE"]),
+        Route("/reservations/{reservation_id}", api.reservation, methods=["GET", "DELETE"]),
         Route("/warehouses/{warehouse}/count-sheet", api.count_sheet),
     ]
     return guarded(AUDIENCE, trusted_issuer(issuer, http), clock, routes, http)
@@ -166,15 +165,13 @@ class _Stock:
         key = (delegation.principal, sku, idempotency_key(request) or uuid4().hex)
         return json_response(await self._repeats.once(key, document, set_aside), 201)
 
-    async def get_reservation(self, request: Request) -> Response:
-        """One reservation."""
-        self._require(request, READ)
-        return json_response(self._room.reservation(request.path_params["reservation_id"]).to_json())
-
-    async def release(self, request: Request) -> Response:
-        """Give free again what was set aside."""
-        self._require(request, WRITE)
-        self._room.release(request.path_params["reservation_id"])
+    async def reservation(self, request: Request) -> Response:
+        """Show a reservation, or give free again what it set aside."""
+        self._require(request, WRITE if request.method == "DELETE" else READ)
+        reservation = self._room.reservation(request.path_params["reservation_id"])
+        if request.method != "DELETE":
+            return json_response(reservation.to_json())
+        self._room.release(reservation)
         return Response(status_code=204)
 
     async def record_counts(self, request: Request) -> Response:

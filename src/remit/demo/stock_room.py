@@ -124,9 +124,8 @@ class StockRoom:
             raise ApiProblem(404, "reservation_unknown", "there is no such reservation")
         return reservation
 
-    def release(self, reservation_id: str) -> None:
-        """Give what was set aside free again, or a 404 problem."""
-        reservation = self.reservation(reservation_id)
+    def release(self, reservation: Reservation) -> None:
+        """Give what was set aside free again; it must be there."""
         del self._reservations[reservation.id]
         reservation.level.reserved -= reservation.quantity
 
