@@ -22,7 +22,7 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 class ToolAuth:
     """The token a call carries. ``max_lifetime`` in seconds; ``actor``: whether an agent runner must take part.
 
-    ``client-credentials`` is no tool's: the token service asks about a client's own token so.
+    ``client-credentials``: a token of this installation's own, in which there is no user.
     """
 
     type: Literal["token-exchange", "client-credentials", "none"]
@@ -31,6 +31,11 @@ class ToolAuth:
     scopes: tuple[str, ...]
     actor: Literal["required", "optional", "forbidden"]
     max_lifetime: int
+
+    @property
+    def user_scopes(self) -> tuple[str, ...]:
+        """Those that the user's own token has to hold."""
+        return self.scopes if self.type == "token-exchange" else ()
 
 
 @dataclass(frozen=True, slots=True)
