@@ -209,7 +209,10 @@ class Bridge:
 
         if operation.auth.type == "none":
             return None
-        token = await self._parts.exchange.delegated_token(asked.caller, asked.acting, wanted)  # 5
+        if operation.auth.type == "client-credentials":
+            token = await self._parts.exchange.own_token(wanted)
+        else:
+            token = await self._parts.exchange.delegated_token(asked.caller, asked.acting, wanted)  # 5
         record.exchanged(token)
         watch.exchanged(wanted, token)
         return token

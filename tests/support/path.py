@@ -149,6 +149,7 @@ class Path:
     asks_policy_itself: bool = True
     shadow: SecondOpinion | None = None
     files: tuple[str, ...] = ()
+    own_targets: frozenset[str] = frozenset()
     order: list[str] = field(default_factory=list)
     sent: list[httpx.Request] = field(default_factory=list)
     world: World = field(default_factory=World)
@@ -172,7 +173,7 @@ class Path:
                 tools=self,
                 permissions=Permissions(self._panel()),
                 gate=CallGate(clock),
-                exchange=Exchanger(self.service, verifier, clock),
+                exchange=Exchanger(self.service, verifier, clock, own_targets=self.own_targets),
                 apis=ApiClient(self.http),
                 trail=Trail(self.store, clock),
                 asks_policy_itself=self.asks_policy_itself,

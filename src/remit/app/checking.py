@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from remit.app import gateway, registry
 from remit.app.policy import for_one, start_engine
 from remit.authorization.passwords import PasswordFile
 from remit.catalog.loader import load_catalog
+from remit.catalog.tool import Tool
 from remit.clock import SystemClock
 from remit.errors import DefinitionInvalid, SetupError
 from remit.settings import Settings, environment, survey_settings
@@ -56,7 +57,17 @@ def _tools(settings: Settings) -> _Found:
     problems: list[SetupError] = [
         DefinitionInvalid(problem.message, where=problem.where, hint=problem.hint) for problem in report.problems
     ]
+    problems += (problem for tool in report.catalog.tools.values() for problem in _own_token(tool, settings))
     return f"{len(report.catalog.tools)} tools ok", problems
+
+
+def _own_token(tool: Tool, settings: Settings) -> Iterator[SetupError]:
+    """A call without the user in its token is one that the settings have to allow."""
+    names = {tool.auth.audience, tool.auth.resource} - {""}
+    if tool.auth.type == "client-credentials" and not names.issubset(settings.exchange.own_token_targets):
+        message = f"{tool.name} would be called with a token that does not name the user, which is not allowed"
+        hint = f"name {' and '.join(sorted(names))} in exchange.own_token_targets, or exchange the user's token"
+        yield DefinitionInvalid(message, where=tool.where, hint=hint)
 
 
 def _policy(settings: Settings) -> _Found:

@@ -26,7 +26,7 @@ from remit.policy.counterfactual.trial import Verdict
 from remit.policy.decision import Decision
 from remit.policy.input import ExchangeTarget, Phase, Question
 from remit.policy.obligations import OF_AN_EXCHANGE, Demands
-from remit.principal import ActingParty, Assurance
+from remit.principal import ActingParty, Assurance, Principal
 from remit.settings import Settings
 
 _AT_ONCE: Final = 128
@@ -104,19 +104,21 @@ class Judge:
         check_sign_in(question.principal, demands.step_ups, question.now)
         check_actor(question.acting, question.tool)
         wanted = demands.narrowed(wanted_by(question.tool))
-        if self._scopes_within_subject:
+        if self._scopes_within_subject and question.tool.auth.type == "token-exchange":
             check_held(question.principal, wanted)
         return wanted
 
     def exchange(self, question: Question, wanted: Wanted) -> Question:
         """What policy is asked before the token is issued; at the embedded service the agent has proved itself."""
         auth = replace(question.tool.auth, scopes=wanted.scopes, max_lifetime=wanted.max_lifetime)
-        acting, door = question.acting, question.door
+        principal, acting, door = question.principal, question.acting, question.door
         if self._is_embedded:
             acting, door = ActingParty(acting.actor, Assurance.AUTHENTICATED, acting.evidence), DOOR
+        if self._is_embedded and auth.type == "client-credentials":  # there is no user in such a token
+            principal = Principal(acting.actor.sub, acting.actor.iss, acting.actor.sub)
         return Question(
             Phase.TOKEN_EXCHANGE,
-            question.principal,
+            principal,
             acting,
             ExchangeTarget(auth),
             question.now,

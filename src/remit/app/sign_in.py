@@ -234,13 +234,13 @@ class CatalogAbilities:
         are what it takes to change something.
         """
         tools = await self._app.bridge.tools_for(_DOOR, _principal(self._app, person, client_id, scopes))
-        usable = [tool for tool in tools if set(tool.auth.scopes) <= set(scopes)]
-        for_reading = {scope for tool in usable if tool.annotations.read_only for scope in tool.auth.scopes}
+        usable = [tool for tool in tools if set(tool.auth.user_scopes) <= set(scopes)]
+        for_reading = {scope for tool in usable if tool.annotations.read_only for scope in tool.auth.user_scopes}
         return [ability for tool in usable for ability in _abilities(tool, for_reading)]
 
 
 def _abilities(tool: Tool, for_reading: AbstractSet[str]) -> list[Ability]:
-    scopes, writes = tool.auth.scopes or ("",), not tool.annotations.read_only
+    scopes, writes = tool.auth.user_scopes or ("",), not tool.annotations.read_only
     if writes:
         scopes = tuple(scope for scope in scopes if scope not in for_reading) or scopes
     return [Ability(scope, tool.title or tool.name, writes) for scope in scopes]

@@ -171,7 +171,12 @@ async def running(
             permissions=Permissions(panel),
             gate=CallGate(clock),
             exchange=Exchanger(
-                service, service_verifier, clock, declared=registry.declared(settings), own_clients=_kept(settings)
+                service,
+                service_verifier,
+                clock,
+                declared=registry.declared(settings),
+                own_clients=_kept(settings),
+                own_targets=frozenset(settings.exchange.own_token_targets),
             ),
             apis=apis,
             trail=trail,

@@ -208,10 +208,13 @@ def of_wanted(wanted: WantedSeen) -> Facts:
 
 
 def of_token(token: TokenSeen, parent_jti: str) -> Facts:
-    """The issued token's claims that tie it to this call. ``exp`` is in seconds since the epoch."""
+    """The issued token's claims that tie it to this call. ``exp`` is in seconds since the epoch.
+
+    One that this installation got for itself (``direct``) comes of no other.
+    """
     return {
         "jti": text(token.jti),
-        "parent_jti": text(parent_jti),
+        "parent_jti": "" if token.kind == "direct" else text(parent_jti),
         "audience": text(token.target.audience),
         "resource": text(token.target.resource),
         "scopes": texts(token.scopes),

@@ -65,7 +65,10 @@ class _Block(BaseModel):
 class AuthBlock(_Block):
     """The token that calls to this API carry (RFC 8693)."""
 
-    type: Literal["token-exchange", "none"] = "token-exchange"
+    type: Literal["token-exchange", "client-credentials", "none"] = Field(
+        default="token-exchange",
+        description="client-credentials: with a token of this installation's own, which does not name the user",
+    )
     audience: str = Field(
         default="", max_length=512, description="Logical name of the API: `aud` of the token (RFC 8693 §2.1)"
     )

@@ -175,11 +175,15 @@ def compile_auth(upstream: AuthBlock, tool: ToolAuthBlock, path: Path, flaws: Fl
         flaws.add(path, "the upstream takes no token", "leave auth out here", at_key=True)
     if tool.scopes is not None:
         _check_scopes(tool.scopes, path, flaws)
+    scopes = tuple(dict.fromkeys(upstream.scopes if tool.scopes is None else tool.scopes))
+    if upstream.type == "client-credentials" and not scopes:
+        message = "a token that no user's rights bound needs scopes that do"
+        flaws.add(path if tool.scopes is not None else ("upstream", "auth"), message, "name them in scopes")
     return ToolAuth(
         type=upstream.type,
         audience=upstream.audience,
         resource=upstream.resource,
-        scopes=tuple(dict.fromkeys(upstream.scopes if tool.scopes is None else tool.scopes)),
+        scopes=scopes,
         actor=upstream.actor,
         max_lifetime=_lifetime(tool.max_ttl, path, flaws) if tool.max_ttl else int(amount(upstream.max_ttl)),
     )

@@ -56,10 +56,25 @@ def check_answer(
     check_lifetime(asked, token, declared, now=now)
 
 
+def check_own_token(
+    client_id: str, wanted: Wanted, issued: IssuedToken, token: VerifiedToken, declared: Declared, *, now: float
+) -> None:
+    """Check a verified token that ``client_id`` asked for itself, with no user in it. Raises ``DelegationMismatch``.
+
+    Its ``sub`` is whatever the service calls that client by (RFC 9068 §2.2), so it is not compared.
+    """
+    _check_type(issued)
+    _check_target(wanted, token, declared)
+    _check_scopes(frozenset(wanted.scopes), issued, token)
+    _check_client_id(client_id, token, declared)
+    if token.parties.chain.actors:
+        _refuse("act", "none", _drawn(token.parties.chain.actors))
+    _check_seconds(wanted.max_lifetime, token, now=now)
+
+
 def check_kind(asked: Asked, issued: IssuedToken) -> None:
     """An access token was asked for, and not the one that was sent."""
-    if issued.issued_token_type not in ("", oauth.TOKEN_TYPE_ACCESS_TOKEN):
-        _refuse("issued_token_type", oauth.TOKEN_TYPE_ACCESS_TOKEN, issued.issued_token_type)
+    _check_type(issued)
     if issued.access_token == asked.subject_token:
         _refuse("access_token", "a new token", "the subject token itself")
 
@@ -84,7 +99,16 @@ def check_subject(asked: Asked, token: VerifiedToken) -> None:
 
 def check_audience(asked: Asked, token: VerifiedToken, declared: Declared) -> None:
     """The token is for the target and for nobody else."""
-    names = asked.wanted.target.names
+    _check_target(asked.wanted, token, declared)
+
+
+def _check_type(issued: IssuedToken) -> None:
+    if issued.issued_token_type not in ("", oauth.TOKEN_TYPE_ACCESS_TOKEN):
+        _refuse("issued_token_type", oauth.TOKEN_TYPE_ACCESS_TOKEN, issued.issued_token_type)
+
+
+def _check_target(wanted: Wanted, token: VerifiedToken, declared: Declared) -> None:
+    names = wanted.target.names
     missing = declared.aud_required and not token.audience
     if missing or not names.issuperset(token.audience):
         _refuse("aud", " or ".join(sorted(names)), ", ".join(token.audience) or "none")
@@ -92,7 +116,10 @@ def check_audience(asked: Asked, token: VerifiedToken, declared: Declared) -> No
 
 def check_scope(asked: Asked, issued: IssuedToken, token: VerifiedToken) -> None:
     """No scope that was not asked for; where none was named, none that the subject token does not hold."""
-    bound = frozenset(asked.wanted.scopes or asked.principal.scopes)
+    _check_scopes(frozenset(asked.wanted.scopes or asked.principal.scopes), issued, token)
+
+
+def _check_scopes(bound: frozenset[str], issued: IssuedToken, token: VerifiedToken) -> None:
     for scopes in (token.scopes, oauth.parse_scope(issued.scope or "")):
         if not bound.issuperset(scopes):
             _refuse("scope", f"at most {oauth.format_scope(sorted(bound)) or 'none'}", oauth.format_scope(scopes))
@@ -100,9 +127,13 @@ def check_scope(asked: Asked, issued: IssuedToken, token: VerifiedToken) -> None
 
 def check_client(asked: Asked, token: VerifiedToken, declared: Declared) -> None:
     """The current caller is the client that asked, in every profile (RFC 8693 §4.3)."""
+    _check_client_id(asked.client_id, token, declared)
+
+
+def _check_client_id(expected: str, token: VerifiedToken, declared: Declared) -> None:
     client_id = token.claims.get(declared.client_claim)
-    if client_id != asked.client_id:
-        _refuse(declared.client_claim, asked.client_id, str(client_id or "none"))
+    if client_id != expected:
+        _refuse(declared.client_claim, expected, str(client_id or "none"))
 
 
 def check_actor(asked: Asked, token: VerifiedToken, declared: Declared) -> None:
@@ -127,15 +158,18 @@ def check_actor(asked: Asked, token: VerifiedToken, declared: Declared) -> None:
 
 def check_lifetime(asked: Asked, token: VerifiedToken, declared: Declared, *, now: float) -> None:
     """As short as was asked, by its own dates exactly and by this clock nearly, and not beyond the subject token."""
-    longest = asked.wanted.max_lifetime
+    _check_seconds(asked.wanted.max_lifetime, token, now=now)
+    end = asked.principal.expires_at
+    if declared.within_subject and end and token.expires_at > end:
+        _refuse("exp", "not after the subject token's", f"{token.expires_at - end} seconds later")
+
+
+def _check_seconds(longest: int, token: VerifiedToken, *, now: float) -> None:
     lifetime = token.expires_at - token.issued_at
     if lifetime > longest:
         _refuse("exp", f"at most {longest} seconds after iat", f"{lifetime} seconds")
     if token.expires_at - now > longest + LEEWAY:
         _refuse("exp", f"at most {longest} seconds from now", f"{token.expires_at - now:.0f} seconds")
-    end = asked.principal.expires_at
-    if declared.within_subject and end and token.expires_at > end:
-        _refuse("exp", "not after the subject token's", f"{token.expires_at - end} seconds later")
 
 
 def _drawn(actors: Sequence[Actor]) -> str:

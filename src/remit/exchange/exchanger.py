@@ -12,13 +12,14 @@ from remit.errors import (
     AudienceMismatch,
     DelegationMismatch,
     ExchangeInvalid,
+    ExchangeRefused,
     ExchangeUnavailable,
     KeysUnavailable,
     TokenInvalid,
 )
-from remit.exchange.answer import Asked, check_answer
+from remit.exchange.answer import Asked, check_answer, check_own_token
 from remit.exchange.declared import NOTHING_DECLARED, Declared
-from remit.exchange.messages import IssuedToken, Target, TokenExchangeRequest, Wanted
+from remit.exchange.messages import ClientCredentialsRequest, IssuedToken, Target, TokenExchangeRequest, Wanted
 from remit.exchange.service import TokenService
 from remit.principal import ActingParty, Actor, Caller, DelegationChain, Principal, Profile, chain_with_client
 from remit.tokens.verifier import TokenVerifier, VerifiedToken
@@ -27,6 +28,8 @@ from remit.tokens.verifier import TokenVerifier, VerifiedToken
 DELEGATED: Final = "delegated"
 #: The token looks like the user's own. Only a service that was declared to name no actor may issue one.
 IMPERSONATED: Final = "impersonated"
+#: The token is this installation's own, and names no user at all.
+DIRECT: Final = "direct"
 _PROFILES: Final = frozenset(Profile)
 
 
@@ -34,7 +37,8 @@ _PROFILES: Final = frozenset(Profile)
 class DelegatedToken:
     """A token for one API that names the user and the agent runner. ``repr`` shows neither token nor claims.
 
-    ``kind`` is ``DELEGATED``, or ``IMPERSONATED`` where it names nobody but the user.
+    ``kind`` is ``DELEGATED``, ``IMPERSONATED`` where it names nobody but the user, or ``DIRECT`` where it does not name
+    the user.
     """
 
     credential: Credential
@@ -51,7 +55,8 @@ class Exchanger:
     """Exchanges at one token service. ``verifier`` must trust that service's issuer and no other.
 
     ``declared``: how its tokens differ from what the RFCs say. ``own_clients``: as for ``chain_with_client``, if the
-    service keeps the subject's client as a link of the chain.
+    service keeps the subject's client as a link of the chain. ``own_targets``: the APIs that may be called with a token
+    of this installation's own, by audience or resource.
     """
 
     def __init__(
@@ -62,12 +67,14 @@ class Exchanger:
         *,
         declared: Declared = NOTHING_DECLARED,
         own_clients: frozenset[str] | None = None,
+        own_targets: frozenset[str] = frozenset(),
     ) -> None:
         self._service = service
         self._verifier = verifier
         self._clock = clock
         self._declared = declared
         self._own_clients = own_clients
+        self._own_targets = own_targets
 
     @property
     def service(self) -> TokenService:
@@ -105,6 +112,33 @@ class Exchanger:
             jti=token.jti,
             expires_at=token.expires_at,
             kind=DELEGATED if token.chain else IMPERSONATED,
+        )
+
+    async def own_token(self, wanted: Wanted) -> DelegatedToken:
+        """A token for ``wanted`` of this installation's own, in which there is no user (RFC 6749 §4.4).
+
+        The same steps; none is kept for another call. Raises leaves of ``ExchangeError``.
+        """
+        if not wanted.target.names <= self._own_targets:
+            raise ExchangeRefused(
+                "this API may not be called with a token that does not name the user",
+                error="invalid_target",
+                detail=f"{' or '.join(sorted(wanted.target.names))} is not in exchange.own_token_targets",
+                hint="name it in exchange.own_token_targets, or let the tool file exchange the user's token",
+            )
+        request = ClientCredentialsRequest(wanted.target, wanted.scopes, wanted.max_lifetime)  # 1
+        issued = await self._service.issue(request)  # 2
+        token = await self._verify(issued, wanted)  # 3
+        check_own_token(self._service.client_id, wanted, issued, token, self._declared, now=self._clock.now())  # 4
+        return DelegatedToken(
+            credential=issued.access_token,
+            claims=token.claims,
+            target=wanted.target,
+            scopes=token.scopes,
+            chain=DelegationChain(),
+            jti=token.jti,
+            expires_at=token.expires_at,
+            kind=DIRECT,
         )
 
     def request(self, caller: Caller, acting: ActingParty, wanted: Wanted) -> TokenExchangeRequest:

@@ -108,15 +108,20 @@ class TokenExchangeRequest:
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentialsRequest:
-    """A token for the client itself (RFC 6749 §4.4). Without a target the token service chooses one."""
+    """A token for the client itself (RFC 6749 §4.4). Without a target the token service chooses one.
+
+    ``requested_expires_in`` as of an exchange.
+    """
 
     target: Target = Target()
     scopes: tuple[str, ...] = ()
+    requested_expires_in: int = 0
 
     def to_form(self) -> Fields:
         """The form fields, without client authentication."""
-        scope = _present([("scope", oauth.format_scope(self.scopes))])
-        return [("grant_type", oauth.GRANT_CLIENT_CREDENTIALS), *self.target.to_form(), *scope]
+        lifetime = str(self.requested_expires_in) if self.requested_expires_in else ""
+        wishes = [("scope", oauth.format_scope(self.scopes)), (oauth.PARAM_REQUESTED_EXPIRES_IN, lifetime)]
+        return [("grant_type", oauth.GRANT_CLIENT_CREDENTIALS), *self.target.to_form(), *_present(wishes)]
 
     def describe(self) -> dict[str, str]:
         """The request for a person's eyes."""

@@ -111,7 +111,8 @@ class ExchangeSettings(Section):
 
     ``issuer`` is required for ``remote``: its metadata name the endpoint unless ``token_endpoint`` does.
     ``scopes_within_subject``: the service gives only scopes that the subject token holds (the embedded one does),
-    so a missing scope can be told to the client at once.
+    so a missing scope can be told to the client at once. ``own_token_targets``: the APIs, by audience or resource, that
+    tools may call with a token of this installation's own, which does not name the user.
     """
 
     service: Literal["embedded", "remote"] = "embedded"
@@ -122,6 +123,7 @@ class ExchangeSettings(Section):
     typ: Annotated[tuple[str, ...], Field(min_length=1)] = ("at+jwt",)
     timeout: Seconds = 5.0
     scopes_within_subject: bool = True
+    own_token_targets: tuple[str, ...] = ()
     expect: ExpectSettings = ExpectSettings()
 
     @model_validator(mode="after")

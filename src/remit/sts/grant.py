@@ -43,7 +43,7 @@ from remit.sts.delegation import (
 from remit.sts.form import Form, single
 from remit.sts.keys import KeyRing
 from remit.sts.minting import Grant, access_token_claims, sign
-from remit.sts.parameters import ExchangeParameters, read_scopes, read_targets
+from remit.sts.parameters import ExchangeParameters, read_lifetime, read_scopes, read_targets
 from remit.sts.policy import NOT_ASKED, ExchangePolicy, Proposal, within
 from remit.sts.revocation import NothingRevoked, Revocations
 from remit.sts.subject import MAX_TOKEN_BYTES, Subject, SubjectIssuer, SubjectTokens
@@ -175,7 +175,8 @@ class SecurityTokenService:
             rule = check_direct(client, targets)
             watch.ruled(rule)
             scopes = direct_scope(requested, rule)
-            grant = self._own_grant(client, rule.aud, scopes, min(rule.max_lifetime, client.max_lifetime))
+            limits = (rule.max_lifetime, client.max_lifetime, read_lifetime(form))
+            grant = self._own_grant(client, rule.aud, scopes, min(filter(None, limits)))
             grant = await self._permitted(Proposal(grant, rule), watch)
         watch.granted(grant)
         return self._answer(grant)

@@ -39,7 +39,7 @@ class ExchangeParameters:
             actor_token=_actor_token(form),
             targets=read_targets(form),
             scopes=read_scopes(form),
-            requested_expires_in=_requested_expires_in(form),
+            requested_expires_in=read_lifetime(form),
         )
 
 
@@ -59,6 +59,16 @@ def read_scopes(form: Form) -> tuple[str, ...]:
         raise InvalidScope("scope is malformed") from error
 
 
+def read_lifetime(form: Form) -> int:
+    """``requested_expires_in`` in seconds; 0 where it is omitted."""
+    value = single(form, oauth.PARAM_REQUESTED_EXPIRES_IN)
+    if not value:
+        return 0
+    if not _SECONDS.fullmatch(value) or not int(value):
+        raise InvalidRequest("requested_expires_in is no positive number of seconds")
+    return int(value)
+
+
 def _actor_token(form: Form) -> UnverifiedToken | None:
     """``actor_token_type`` is "REQUIRED when actor_token is present … MUST NOT be included" otherwise."""
     actor_token = single(form, "actor_token")
@@ -76,15 +86,6 @@ def _check_token_type(form: Form, name: str) -> None:
         raise InvalidRequest(f"{name} is missing")
     if token_type != oauth.TOKEN_TYPE_ACCESS_TOKEN:
         raise InvalidRequest(f"{name} is not supported, only access_token is")
-
-
-def _requested_expires_in(form: Form) -> int:
-    value = single(form, oauth.PARAM_REQUESTED_EXPIRES_IN)
-    if not value:
-        return 0
-    if not _SECONDS.fullmatch(value) or not int(value):
-        raise InvalidRequest("requested_expires_in is no positive number of seconds")
-    return int(value)
 
 
 def _is_resource(text: str) -> bool:
