@@ -9,7 +9,7 @@ from typing import Any, Final
 from remit.catalog.openapi.description import DEFINITIONS, JsonSchema, Operation
 
 #: Keywords whose value is data, in which ``$ref`` and ``properties`` mean nothing.
-_DATA: Final = frozenset({"enum", "const", "default", "required", "type"})
+_DATA: Final = frozenset({"enum", "const", "default", "required", "dependentRequired", "type"})
 #: Keywords whose value is schemas by name.
 _NAMED: Final = frozenset({"properties", "patternProperties", "dependentSchemas"})
 
@@ -28,9 +28,16 @@ class SchemaGraph:
                 deque(self._references(schema), maxlen=0)  # for the members
         self.recursive: frozenset[str] = _recursive(self._leads_to)
 
-    def reached_from(self, schema: JsonSchema) -> list[str]:
-        """The schemas that ``schema`` leads to, by name in order."""
-        return sorted(_reached(self._references(schema), self._leads_to, set()))
+    def reached_from(self, schemas: Iterable[JsonSchema]) -> Iterator[str]:
+        """The names of the schemas that ``schemas`` lead to, each once, in no order."""
+        seen: set[str] = set()
+        waiting = [name for schema in schemas for name in self._references(schema)]
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                yield name
+                waiting += self._leads_to.get(name, ())
 
     def _references(self, schema: Any) -> Iterator[str]:
         """The names ``schema`` refers to; the names of its members are noted on the way."""

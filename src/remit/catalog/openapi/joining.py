@@ -7,7 +7,8 @@ from typing import Any, Final
 from remit.catalog.openapi.description import JsonSchema
 
 _REMARKS: Final = frozenset({"title", "description", "default", "deprecated", "readOnly", "writeOnly"})
-_CLOSING: Final = frozenset({"additionalProperties", "unevaluatedProperties"})
+#: Keywords that mean something else beside another schema's.
+_TIED: Final = frozenset({"prefixItems", "if", "then", "else", "contains", "minContains", "maxContains"})
 
 
 class _Apart(Exception):
@@ -36,7 +37,7 @@ def joined(one: JsonSchema, other: JsonSchema) -> JsonSchema | None:
     """
     if not one or not other:
         return other or one
-    if "prefixItems" in one or "prefixItems" in other:
+    if not (_TIED.isdisjoint(one) and _TIED.isdisjoint(other)):
         return None
     whole = dict(one)
     try:
@@ -52,21 +53,28 @@ def _both(key: str, one: Any, other: Any) -> Any:
         return other
     match key:
         case "required":
-            return list(dict.fromkeys([*one, *other]))
+            both: Any = list(dict.fromkeys([*one, *other]))
         case "allOf":
-            return [*one, *other]
+            both = [*one, *other]
         case "type":
-            return _types(one, other)
+            both = _types(one, other)
         case "properties":
-            return {name: _member(one.get(name), other.get(name)) for name in dict.fromkeys([*one, *other])}
-        case _ if key in _CLOSING and (isinstance(one, bool) or isinstance(other, bool)):
-            return False if False in (one, other) else other if one is True else one
-    raise _Apart
+            both = {name: _member(one.get(name), other.get(name)) for name in dict.fromkeys([*one, *other])}
+        case "items":
+            both = joined(one, other)
+        case "additionalProperties" if isinstance(one, bool) or isinstance(other, bool):
+            both = False if False in (one, other) else other if one is True else one
+        case _:
+            both = None
+    if both is None:
+        raise _Apart
+    return both
 
 
 def _types(one: str | list[str], other: str | list[str]) -> str | list[str]:
     ones, others = ([kinds] if isinstance(kinds, str) else kinds for kinds in (one, other))
-    common = [kind for kind in ones if kind in others]
+    common = [kind for kind in ones if kind in others or (kind == "integer" and "number" in others)]
+    common += [kind for kind in others if kind == "integer" and "number" in ones and kind not in common]
     if not common:
         raise _Apart
     return common[0] if len(common) == 1 else common

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from remit.catalog.openapi.contents import input_of, kind_of, resolved
+from remit.catalog.openapi.contents import input_of, kind_of, properties_of, resolved
 from remit.catalog.openapi.description import Content, Description, JsonSchema, Location, Operation, Parameter
 from remit.catalog.openapi.graph import SchemaGraph
-from remit.catalog.openapi.naming import Keys, distinct_keys, key_of
-from remit.catalog.openapi.profile import PROFILES, Level, ProfileName, Renderer
+from remit.catalog.openapi.naming import Keys, distinct_keys, key_of, words_of
+from remit.catalog.openapi.profile import PROFILES, Level, ProfileName, Renderer, size_of
 from remit.catalog.openapi.prose import plain
 from remit.catalog.openapi.renaming import Renaming
 from remit.catalog.openapi.wire import Bindings, may_be_set
@@ -23,12 +23,15 @@ BODY: Final = "body"
 MAX_TITLE: Final = 100
 MIN_DESCRIPTION: Final = 20
 
-#: What the list of tools has around a name, a title, a description and a schema.
+#: What the list of tools has around a title, a description and a schema: the name, the annotations, the keys.
 _FRAME_BYTES: Final = 320
 _LOCATIONS: Final[tuple[Location, ...]] = ("path", "query", "header", "cookie")
 _KINDS: Final = ("json", "form", "multipart", "text", "binary")
 #: A body with nothing else in its schema can be written as arguments of their own.
 _FLAT: Final = frozenset({"type", "title", "description", "properties", "required", "additionalProperties"})
+
+#: A parameter, by its location and its name on the wire.
+_Place = tuple[Location, str]
 
 
 class Unmappable(ValueError):
@@ -60,23 +63,32 @@ class Mapper:
 
     def map(self, operation: Operation, *, max_bytes: int = 256 * 1024) -> Mapped:
         """The operation as a tool whose files have at most ``max_bytes``. Raises ``Unmappable``."""
-        profile = self._profile
-        title = plain(operation.summary, MAX_TITLE)
-        description = described(operation, profile.description)
+        if operation.method == "HEAD":
+            raise Unmappable("its answers have no body")
+        title, description = titled(operation), described(operation, self._profile.description)
         content = chosen(operation, self.schemas)
         whole = _one_step(input_of(content, self.schemas, max_bytes=max_bytes), self.schemas) if content else None
-        room = profile.max_bytes - len(f"{title}{description}".encode()) * 2 - _FRAME_BYTES
-        for level in profile.levels:
+        room = self._profile.max_bytes - _FRAME_BYTES - size_of(title) - size_of(description)
+        for level in self._profile.levels:
             renderer = self._renderer(level)
-            made = _Arguments(operation, level, renderer, self._keys, whole)
-            if renderer.size(made.input) <= room:
-                return Mapped(operation, title, description, made.input, made.bindings(), content, level.cuts)
-        raise Unmappable(f"its arguments take more than {profile.max_bytes} bytes in the list of tools")
+            draft = _Draft.of(operation, whole, renderer)
+            definitions = renderer.definitions_of(draft.sources, room - renderer.size(draft.input))
+            if definitions is not None:
+                made = {**draft.input, "$defs": definitions} if definitions else draft.input
+                bindings = draft.bindings(Renaming(self._keys, definitions))
+                return Mapped(operation, title, description, made, bindings, content, level.cuts)
+        raise Unmappable(f"its arguments take more than {self._profile.max_bytes} bytes in the list of tools")
 
     def _renderer(self, level: Level) -> Renderer:
         if level not in self._renderers:
             self._renderers[level] = Renderer(self.schemas, self._graph, self._keys, level)
         return self._renderers[level]
+
+
+def titled(operation: Operation) -> str:
+    """The summary, or the words of the operationId, or the method and path."""
+    said = plain(operation.summary, MAX_TITLE).rstrip(".") or words_of(operation.id).replace("_", " ").capitalize()
+    return plain(said or f"{operation.method} {operation.path}", MAX_TITLE)
 
 
 def described(operation: Operation, limit: int) -> str:
@@ -111,57 +123,90 @@ def _one_step(schema: JsonSchema, schemas: Mapping[str, JsonSchema]) -> JsonSche
     return resolved(schema, schemas) if schema.keys() == {"$ref"} else schema
 
 
+# ── arguments ────────────────────────────────────────────────────────────────────────────
+
+
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """The arguments of one operation at one level."""
+    """The arguments of one operation at one level.
+
+    ``input`` has no ``$defs`` yet; ``sources`` are the schemas it is made of. ``places``: what the argument of a
+    parameter is called. ``members``: argument → name on the wire; empty where the body is one argument, or none.
+    """
 
     operation: Operation
-    level: Level
-    renderer: Renderer
-    whole: JsonSchema | None
-    body: JsonSchema | None
-    members: Mapping[str, JsonSchema]
-    parameters: Mapping[_Place, Parameter]
+    input: JsonSchema
+    sources: tuple[JsonSchema, ...]
+    places: Mapping[_Place, str]
     fixed: Mapping[_Place, Any]
-    keys: Mapping[_Place, str]
+    members: Mapping[str, str]
 
     @classmethod
-    def of(cls, operation: Operation, level: Level, renderer: Renderer, whole: JsonSchema | None) -> _Draft:
-        """Decide which arguments there are, and what they are called."""
-        ordered = sorted(filter(may_be_set, operation.parameters), key=lambda each: _LOCATIONS.index(each.location))
-        places: dict[_Place, Parameter] = {(each.location, each.name): each for each in ordered}
-        fixed = {place: value for place, each in places.items() for value in _only_value(each)}
-        parameters = {place: each for place, each in places.items() if place not in fixed}
-        body = renderer.written_out(whole) if whole is not None else None
-        members = _flat(operation, body, {key_of(name) for _, name in parameters})
-        taken = (BODY,) if body is not None and not members else ()
-        keys = distinct_keys({place: (place[1], place[0]) for place in parameters}, taken)
-        return cls(operation, level, renderer, whole, body, members, parameters, fixed, keys)
+    def of(cls, operation: Operation, whole: JsonSchema | None, renderer: Renderer) -> _Draft:
+        """Decide which arguments there are, what they are called and what they look like. ``whole``: of the body."""
+        asked, fixed = _asked(operation, renderer.schemas)
+        body = None if whole is None else renderer.written_out(whole)
+        members = _flat(operation, body or {}, {key_of(name) for _, name in asked})
+        own = members or (() if body is None else (BODY,))
+        places = distinct_keys({place: (place[1], place[0]) for place in asked}, tuple(own))
+        properties = {places[at]: renderer.argument(each.schema, each.description) for at, each in asked.items()}
+        required = [places[at] for at, each in asked.items() if each.required]
+        if body is not None and whole is not None and operation.body is not None:
+            described = properties_of(whole, renderer.schemas)
+            for key, member in members.items():
+                properties[key] = renderer.labelled(member, described.get(renderer.wire_name(key), {}))
+            if not members:
+                properties[BODY] = renderer.labelled(body, whole, operation.body.description)
+            required += body.get("required", ()) if members else [BODY] if operation.body.required else ()
+        schema: JsonSchema = {"type": "object", "properties": properties, "required": required}
+        made = {**{key: value for key, value in schema.items() if value != []}, "additionalProperties": False}
+        sources = (*(each.schema for each in asked.values()), *(() if whole is None else (whole,)))
+        return cls(operation, made, sources, places, fixed, {key: renderer.wire_name(key) for key in members})
 
-    def input(self) -> JsonSchema:
-        """The input schema: what is required comes first among the parameters of one location."""
-        properties = {self.keys[place]: self._parameter(each) for place, each in self.parameters.items()}
-        required = [self.keys[place] for place, each in self.parameters.items() if each.required]
-        if self.members and self.body is not None:
-            properties |= {key: self._member(key, schema) for key, schema in self.members.items()}
-            required += self.body.get("required", [])
-        elif self.body is not None and self.operation.body is not None:
-            properties[BODY] = self._labelled(self.body, self.operation.body.description)
-            required += [BODY] if self.operation.body.required else []
-        schema: JsonSchema = {"type": "object", "properties": properties}
-        schema |= {"required": required} if required else {}
-        definitions = self._definitions()
-        return {**schema, "additionalProperties": False, **({"$defs": definitions} if definitions else {})}
-
-    def bindings(self, keys: Keys) -> Bindings:
-        """Where each argument goes. ``keys``: those of members."""
-        renaming = Renaming(keys, self._definitions())
+    def bindings(self, renaming: Renaming) -> Bindings:
+        """Where each argument goes."""
+        properties = self.input["properties"]
         parameters: dict[_Place, Binding] = {place: Fixed(value) for place, value in self.fixed.items()}
-        for place in self.parameters:
-            parameters[place] = Argument(self.keys[place], renaming.of(self._written_out(place)))
-        if self.body is None:
-            return Bindings(parameters)
-        if not self.members:
-            return Bindings(parameters, Argument(BODY, renaming.of(self.body)))
-        members = {keys.wire.get(key, key): Argument(key, renaming.of(each)) for key, each in self.members.items()}
-        return Bindings(parameters, members)
+        for place, key in self.places.items():
+            parameters[place] = Argument(key, renaming.of(properties[key]))
+        if self.members:
+            members = {wire: Argument(key, renaming.of(properties[key])) for key, wire in self.members.items()}
+            return Bindings(parameters, members)
+        is_body = self.operation.body is not None and BODY in properties
+        return Bindings(parameters, Argument(BODY, renaming.of(properties[BODY])) if is_body else None)
+
+
+def _asked(
+    operation: Operation, schemas: Mapping[str, JsonSchema]
+) -> tuple[dict[_Place, Parameter], dict[_Place, Any]]:
+    """The parameters that arguments are made of, required ones first in each location; and the values of the others."""
+    ordered = sorted(
+        filter(may_be_set, operation.parameters),
+        key=lambda each: (_LOCATIONS.index(each.location), not each.required),
+    )
+    places: dict[_Place, Parameter] = {(each.location, each.name): each for each in ordered}
+    fixed = {place: value for place, each in places.items() for value in _only_value(each, schemas)}
+    return {place: each for place, each in places.items() if place not in fixed}, fixed
+
+
+def _only_value(parameter: Parameter, schemas: Mapping[str, JsonSchema]) -> Iterator[Any]:
+    """The value of a required parameter that can have but one: nobody has to be asked for it."""
+    schema = resolved(parameter.schema, schemas)
+    values = [schema["const"]] if "const" in schema else schema.get("enum", ())
+    if parameter.required and len(values) == 1 and isinstance(values[0], str | int | float):
+        yield values[0]
+
+
+def _flat(operation: Operation, body: JsonSchema, taken: set[str]) -> Mapping[str, JsonSchema]:
+    """The members of a body that become arguments of their own; none where the body is one argument.
+
+    An object that says nothing of other members is taken for closed: that is the default of JSON Schema, and hardly
+    ever meant as an invitation. A body that may be left out, and has required members, stays one argument: a
+    call without the body would be asked for them.
+    """
+    members: Mapping[str, JsonSchema] = body.get("properties", {})
+    required = set(body.get("required", ()))
+    is_closed = body.keys() <= _FLAT and body.get("type", "object") == "object" and not body.get("additionalProperties")
+    is_needed = operation.body is not None and (operation.body.required or not required)
+    fits = len(members) <= MAX_FLAT and required <= members.keys() and taken.isdisjoint(members)
+    return members if is_closed and is_needed and fits else {}

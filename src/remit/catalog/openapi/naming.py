@@ -35,8 +35,8 @@ def tool_names(operations: Sequence[Operation], prefix: str = "") -> tuple[str, 
     begins with no letter gets the method there. Two operations with the same method and path are expected to
     stand at different places of a file.
     """
-    by_id = _unique(_words(operation.id) for operation in operations)
-    by_path = [_words(f"{operation.method} {operation.path}") for operation in operations]
+    by_id = _unique(words_of(operation.id) for operation in operations)
+    by_path = [words_of(f"{operation.method} {operation.path}") for operation in operations]
     names = [of_id or of_path for of_id, of_path in zip(by_id, by_path, strict=True)]
     once = _unique(names)
     return tuple(
@@ -52,15 +52,15 @@ def _unique(names: Iterable[str]) -> list[str]:
     return [name if counts[name] == 1 else "" for name in names]
 
 
-def _words(text: str) -> str:
-    """``GetAPIKeys/list-all`` → ``get_api_keys_list_all``."""
+def words_of(text: str) -> str:
+    """The words of a name: ``GetAPIKeys/list-all`` → ``get_api_keys_list_all``."""
     plain = unicodedata.normalize("NFKD", text[:2048]).encode("ascii", "ignore").decode()
     return _NUMBERED.sub("", "_".join(_WORD.findall(plain)).lower())
 
 
 def _fitted(name: str, operation: Operation, prefix: str, *, is_taken: bool) -> str:
     name = name if name[:1].isalpha() else f"{operation.method.lower()}_{name}".rstrip("_")
-    name = f"{_words(prefix)}_{name}" if prefix else name
+    name = f"{words_of(prefix)}_{name}" if prefix else name
     if len(name) <= BUDGET and not is_taken:
         return name
     place = operation.pointer.partition("#")[2]

@@ -6,12 +6,13 @@ What a level leaves out only ever makes a schema wider: whatever the API takes s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
-import orjson
-
+from remit.catalog.openapi.contents import resolved
 from remit.catalog.openapi.description import DEFINITIONS, JsonSchema
 from remit.catalog.openapi.graph import SchemaGraph
 from remit.catalog.openapi.joining import flattened
@@ -88,43 +89,94 @@ PROFILES: Final[Mapping[ProfileName, Profile]] = {
     ),
 }
 
-#: Keywords whose schemas are about the same value.
-_CHOICES: Final = frozenset({"allOf", "anyOf", "oneOf"})
-_OF_SAME: Final = frozenset({"not", "if", "then", "else"})
-#: Keywords that make a schema narrower when a schema in them gets wider.
-_OPPOSED: Final = _OF_SAME | {
-    *("contains", "minContains", "maxContains", "unevaluatedProperties", "unevaluatedItems"),
-}
-_MEMBERS: Final = frozenset({"properties", "dependentSchemas"})
-_BELOW: Final = frozenset({"items", "contains", "propertyNames", "additionalProperties", *_OPPOSED - _OF_SAME})
+#: Keywords that make a schema narrower when a schema in them gets wider. They are left out: much of what is done here
+#: widens schemas, and hardly any model API takes them.
+_OPPOSED: Final = frozenset(
+    {
+        *("not", "if", "then", "else", "contains", "minContains", "maxContains"),
+        *("unevaluatedProperties", "unevaluatedItems"),
+    }
+)
+#: Keywords that speak about members by what they are called.
+_BY_NAME: Final = frozenset({"patternProperties", "propertyNames"})
 #: Keywords that say nothing without the level below.
-_DEEP: Final = _MEMBERS | _BELOW | {"required", "dependentRequired", "patternProperties", "prefixItems"}
+_DEEP: Final = _BY_NAME | {
+    *(
+        "properties",
+        "required",
+        "dependentRequired",
+        "dependentSchemas",
+        "additionalProperties",
+        "items",
+        "prefixItems",
+    ),
+}
+#: No schema is nested deeper than this, references followed; many JSON parsers stop at 128 or 256.
+_MAX_NESTED: Final = 40
 _MAX_DEFAULT: Final = 200
+_MAX_SCHEMA_TITLE: Final = 100
 _EACH_VALUE: Final = 24
+
+
+class _Left(NamedTuple):
+    """How far down it may still go: levels of objects and lists, and schemas inside each other of whatever kind."""
+
+    depth: float
+    room: int = _MAX_NESTED
+
+    def below(self) -> _Left:
+        return _Left(self.depth - 1, self.room - 1)
+
+    def beside(self) -> _Left:
+        return _Left(self.depth, self.room - 1)
 
 
 class Renderer:
     """Writes schemas out at one level. What it gives is shared between schemas and not to be changed."""
 
     def __init__(self, schemas: Mapping[str, JsonSchema], graph: SchemaGraph, keys: Keys, level: Level) -> None:
-        self._schemas = schemas
+        self.schemas = schemas
         self._graph = graph
         self._keys = keys
         self._level = level
-        self._is_cut = level.depth is not None or level.values < _ALL
-        self._gone = (_OPPOSED if self._is_cut else frozenset()) | ({"propertyNames"} if keys.wire else frozenset())
+        self._top = _Left(math.inf if level.depth is None else level.depth)
+        self._gone = _OPPOSED | _BY_NAME if keys.wire else _OPPOSED
         self._kept = frozenset(schemas) if level.is_whole else graph.recursive if level.depth is None else frozenset()
-        self._known: dict[tuple[str, int], JsonSchema] = {}
+        self._known: dict[tuple[str, _Left], JsonSchema] = {}
         self._sizes: dict[int, int] = {}
 
     def written_out(self, schema: JsonSchema) -> JsonSchema:
         """The schema without references, but for those to ``definitions_of`` it."""
-        return self._schema(schema, self._level.depth if self._level.depth is not None else _ALL)
+        return self._schema(schema, self._top)
 
-    def definitions_of(self, *schemas: JsonSchema) -> dict[str, JsonSchema]:
-        """The schemas that stand under ``$defs`` for these, which are not written out yet."""
-        names = {name for schema in schemas for name in self._graph.reached_from(schema)} & self._kept
-        return {name: self._target(name, _ALL) for name in sorted(names)}
+    def argument(self, schema: JsonSchema, description: str = "") -> JsonSchema:
+        """The schema of an argument, written out. ``description``: rather than the schema's own."""
+        return self.labelled(self.written_out(schema), schema, description)
+
+    def labelled(self, written: JsonSchema, schema: JsonSchema, description: str = "") -> JsonSchema:
+        """The ``schema`` that was written out, with as much text as an argument may have of its own."""
+        whole = resolved(schema, self.schemas)
+        text = description or schema.get("description", "") or whole.get("description", "")
+        said = self._said(text, whole.get("enum", ()), self._level.own_text)
+        if not text or said == written.get("description", ""):
+            return written
+        rest = {key: value for key, value in written.items() if key not in {"description", "title"}}
+        return {"description": said, **rest} if said else rest
+
+    def wire_name(self, key: str) -> str:
+        """What a member is called on the wire."""
+        return self._keys.wire.get(key, key)
+
+    def definitions_of(self, schemas: Iterable[JsonSchema], room: int) -> dict[str, JsonSchema] | None:
+        """The schemas under ``$defs`` for these, which are not written out yet; ``None``: over ``room`` bytes."""
+        found: dict[str, JsonSchema] = {}
+        for name in self._graph.reached_from(schemas) if self._kept and room >= 0 else ():
+            if name in self._kept:
+                found[name] = self._target(name, _Left(self._top.depth))
+                room -= len(name) + 4 + self.size(found[name])
+            if room < 0:
+                break
+        return None if room < 0 else dict(sorted(found.items()))
 
     def size(self, value: Any) -> int:
         """The bytes of the value as compact JSON; without writing out what is shared."""
@@ -132,74 +184,104 @@ class Renderer:
         if known is not None:
             return known
         if isinstance(value, dict):
-            return 1 + sum(len(orjson.dumps(key)) + 2 + self.size(item) for key, item in value.items()) + (not value)
+            return 1 + sum(size_of(key) + 2 + self.size(item) for key, item in value.items()) + (not value)
         if isinstance(value, list):
             return 1 + sum(1 + self.size(item) for item in value) + (not value)
-        return len(orjson.dumps(value))
+        return size_of(value)
 
-    def _target(self, name: str, depth: int) -> JsonSchema:
-        key = (name, depth)
+    def _target(self, name: str, left: _Left) -> JsonSchema:
+        key = (name, left)
         if key not in self._known:
-            schema = self._schema(self._schemas.get(name, {}), depth)
+            schema = self._schema(self.schemas.get(name, {}), left)
             self._known[key] = schema
             self._sizes[id(schema)] = self.size(schema)
         return self._known[key]
 
     # ── one schema ──
 
-    def _schema(self, schema: JsonSchema, depth: int) -> JsonSchema:
+    def _schema(self, schema: JsonSchema, left: _Left) -> JsonSchema:
+        if left.room <= 0:
+            return {}
         if "$ref" in schema:
-            return self._referring(schema, depth)
-        gone = self._gone if depth > 0 else self._gone | _DEEP
-        new = {key: self._value(key, value, depth) for key, value in schema.items() if key not in gone}
-        if "oneOf" in new and self._is_cut:  # what is cut from two choices may have told them apart
+            return self._referring(schema, left)
+        gone = self._gone if left.depth > 0 else self._gone | _DEEP
+        new = {key: self._value(key, value, left) for key, value in schema.items() if key not in gone}
+        if not _BY_NAME.isdisjoint(gone) and "patternProperties" in schema:
+            new.pop("additionalProperties", None)  # it is about what no pattern fits
+        if "oneOf" in new:  # what is left of two choices need not tell them apart
             new["allOf"] = [*new.get("allOf", ()), {"anyOf": new.pop("oneOf")}]
         new = self._shortened(new)
-        return flattened(new) if "allOf" in new else new
+        if "allOf" in new:
+            new = flattened(new)
+        if "array" in new.get("type", ()) and "items" not in new and "prefixItems" not in new:
+            new["items"] = {}  # model APIs refuse a list that does not say what is in it
+        return new
 
-    def _referring(self, schema: JsonSchema, depth: int) -> JsonSchema:
+    def _referring(self, schema: JsonSchema, left: _Left) -> JsonSchema:
         name = schema["$ref"].removeprefix(DEFINITIONS)
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         if name in self._kept:
-            return {"$ref": schema["$ref"], **self._schema(beside, depth)}
-        depth -= name in self._graph.recursive
-        target = self._target(name, depth) if depth >= 0 else {}
-        return flattened({**self._schema(beside, depth), "allOf": [target]}) if beside else target
+            return {"$ref": schema["$ref"], **self._schema(beside, left)}
+        if name in self._graph.recursive:
+            left = left.below()
+        target = self._target(name, left.beside()) if left.depth >= 0 else {}
+        return flattened({**self._schema(beside, left), "allOf": [target]}) if beside else target
 
-    def _value(self, key: str, value: Any, depth: int) -> Any:
-        if key in _MEMBERS:
-            return {self._keys[name]: self._schema(child, depth - 1) for name, child in value.items()}
-        if key in _CHOICES:
-            branches = [self._schema(branch, depth) for branch in value]
-            return branches if depth > 0 else _different(branches)
-        if isinstance(value, dict) and (key in _OF_SAME or key in _BELOW):
-            return self._schema(value, depth if key in _OF_SAME else depth - 1)
+    def _value(self, key: str, value: Any, left: _Left) -> Any:
         match key:
+            case "properties" | "dependentSchemas":
+                new: Any = {self._keys[name]: self._schema(child, left.below()) for name, child in value.items()}
             case "patternProperties":
-                return {pattern: self._schema(child, depth - 1) for pattern, child in value.items()}
+                new = {pattern: self._schema(child, left.below()) for pattern, child in value.items()}
+            case "allOf" | "anyOf" | "oneOf":
+                branches = [self._schema(branch, left.beside()) for branch in value]
+                new = branches if left.depth > 0 else _different(branches)
             case "prefixItems":
-                return [self._schema(child, depth - 1) for child in value]
+                new = [self._schema(child, left.below()) for child in value]
+            case "items" | "additionalProperties" | "propertyNames" if isinstance(value, dict):
+                new = self._schema(value, left.below())
             case "required":
-                return [self._keys[name] for name in value]
+                new = [self._keys[name] for name in value]
             case "dependentRequired":
-                return {self._keys[name]: [self._keys[other] for other in others] for name, others in value.items()}
-        return value
+                new = {self._keys[name]: [self._keys[other] for other in others] for name, others in value.items()}
+            case _:
+                new = value
+        return new
 
     def _shortened(self, schema: JsonSchema) -> JsonSchema:
         """Texts and values, to what the level keeps of them."""
         level, new = self._level, dict(schema)
-        text = plain(new.pop("description", ""), level.text)
+        text = self._said(new.pop("description", ""), new.get("enum", ()), level.text)
+        title = plain(new.pop("title", ""), min(_MAX_SCHEMA_TITLE, level.text))
+        said = {"description": text} if text else {"title": title} if title else {}
         if len(new.get("enum", ())) > level.values:
-            values = new.pop("enum")
-            shown = plain(", ".join(map(str, values[: level.values])), _EACH_VALUE * level.values)
-            text = f"{text} One of {len(values)} values: {shown}, …".strip()
-        if text or not level.text:
-            new.pop("title", None)
-        if self._is_cut and self.size(new.get("default")) > _MAX_DEFAULT:
+            del new["enum"]
+        if self.size(new.get("default")) > _MAX_DEFAULT:
             del new["default"]
-        return {"description": text, **new} if text else new
+        if self._keys.wire:  # objects in values are not renamed
+            for key in ("enum", "const", "default"):
+                if _holds_objects(new.get(key)):
+                    del new[key]
+        return {**said, **new}
+
+    def _said(self, text: str, values: Sequence[Any], limit: int) -> str:
+        """A description, with the first of the values where they are too many for ``enum``."""
+        said, most = plain(text, limit), self._level.values
+        if len(values) > most:
+            words = [value if isinstance(value, str) else json.dumps(value) for value in values[:most]]
+            said = f"{said} One of {len(values)} values: {plain(', '.join(words), _EACH_VALUE * most)}, …".strip()
+        return said
+
+
+def size_of(value: Any) -> int:
+    """The bytes of a value as compact JSON in ASCII: no less than it takes in a list of tools."""
+    return len(json.dumps(value, separators=(",", ":")))
 
 
 def _different(branches: list[JsonSchema]) -> list[JsonSchema]:
     """Each of them once: little is left of them at the lowest level."""
     return [branch for index, branch in enumerate(branches) if branch not in branches[:index]]
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(_holds_objects, value)))
