@@ -204,6 +204,12 @@ def test_numbers_go_out_as_they_were_given() -> None:
     )
 
 
+def test_a_whole_number_goes_out_as_an_integer_however_it_was_written() -> None:
+    assert build(IN_BODY, a=5.0, b=[-0.0, 1e300]).body == (b'{"a":5,"deep":[{"b":[0,1e+300]}],"by":"alice","n":1}')
+    tool = calling({"path": "/{a}", "query": {"b": "$b"}}, {"a": {}, "b": {}}, "a")
+    assert build(tool, a=5.0, b=[2.0, 2.5]).url == "https://shop.example/api/5?b=2&b=2.5"
+
+
 def test_absent_arguments_vanish_from_the_tree_with_what_held_only_them() -> None:
     assert build(IN_BODY).body == b'{"by":"alice","n":1}'
 

@@ -32,6 +32,8 @@ from remit.downstream.wire.styles import Pair
 from remit.errors import RequestUnusable
 
 _MAX_URL: Final = 8192
+#: Up to here every whole number is one double, and no two are the same.
+_LARGEST_WHOLE: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def build_request(tool: Tool, arguments: Mapping[str, Any], context: CallContext
 
 def _filled(plan: RequestPlan, arguments: Mapping[str, Any], context: CallContext) -> ApiRequest:
     try:
-        fill = _Filler(arguments, context)
+        fill = _Filler(_whole(arguments), context)
         url = plan.base_url + "".join([f"/{fill.segment(segment)}" for segment in plan.segments])
         if plan.query:
             url += fill.query(plan)
@@ -195,6 +197,19 @@ class _Filler:
                 return None
             value = {}
         return write_body(body, value, plan.max_bytes)
+
+
+def _whole(value: Any) -> Any:
+    """The value with 2.0 written as 2, at every depth: schemas do not tell them apart, many APIs do."""
+    match value:
+        case float():
+            return int(value) if value.is_integer() and abs(value) <= _LARGEST_WHOLE else value
+        case dict():
+            return {key: _whole(member) for key, member in value.items()}
+        case list():
+            return [_whole(item) for item in value]
+        case _:
+            return value
 
 
 def _renamed(value: Any, renames: Renames) -> Any:
