@@ -45,18 +45,26 @@ class Terminal:
     monkeypatch: pytest.MonkeyPatch
     capture: pytest.CaptureFixture[str]
 
-    def __call__(self, *arguments: object, stdin: str = "", **environment: str) -> Done:
+    def __call__(self, *arguments: object, stdin: str = "", typed: str | None = None, **environment: str) -> Done:
+        """``stdin`` is a file's; ``typed`` is what somebody types."""
         self.capture.readouterr()
         with self.monkeypatch.context() as patch, _logging_restored():
             patch.chdir(self.cwd)
             patch.setattr(sys, "argv", ["remit", *map(str, arguments)])
-            patch.setattr(sys, "stdin", io.StringIO(stdin))
+            patch.setattr(sys, "stdin", io.StringIO(stdin) if typed is None else _Keyboard(typed))
             for name, value in environment.items():
                 patch.setenv(name, value)
             code = _exit_code()
         captured = self.capture.readouterr()
         assert "Traceback" not in captured.out + captured.err
         return Done(code, captured.out, captured.err)
+
+
+class _Keyboard(io.StringIO):
+    """Standard input at which somebody sits."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def _exit_code() -> int:

@@ -24,7 +24,7 @@ from remit.catalog.problem import Problem
 from remit.catalog.tool import Tool
 from remit.clock import Clock
 from remit.errors import SetupError
-from remit.settings import Settings, environment
+from remit.settings import Settings, TargetSettings, environment
 
 
 @dataclass(slots=True)
@@ -75,16 +75,28 @@ def _scope_findings(settings: Settings, reviewed: Reviewed) -> Iterator[Finding]
         reviewed.left_out.append("scopes of users: the settings name no development users")
     held = {scope for user in settings.sts.users.values() for scope in user.scopes}
     for tool in reviewed.tools:
-        if tool.auth.type == "token-exchange":
-            yield from _scopes_of(tool, _obtainable(settings, tool), held, known=bool(settings.sts.users))
+        if tool.auth.type != "token-exchange":
+            continue
+        if targets := _targets(settings, tool):
+            obtainable = {scope: each.translate.get(scope, scope) for each in targets for scope in each.scopes}
+            yield from _scopes_of(tool, obtainable, held, known=bool(settings.sts.users))
+        else:
+            yield _unreachable(settings, tool)
 
 
-def _obtainable(settings: Settings, tool: Tool) -> dict[str, str]:
-    """The scopes that some client may have at the tool's API, each with the one that the user has to hold."""
+def _targets(settings: Settings, tool: Tool) -> list[TargetSettings]:
+    """What clients may have tokens for the tool's API."""
     names = {tool.auth.audience, tool.auth.resource} - {""}
     targets = (target for client in settings.sts.clients.values() for target in client.targets)
-    own = [target for target in targets if names & {target.audience, target.resource}]
-    return {scope: target.translate.get(scope, scope) for target in own for scope in target.scopes}
+    return [target for target in targets if names & {target.audience, target.resource}]
+
+
+def _unreachable(settings: Settings, tool: Tool) -> Finding:
+    kind = "audience" if tool.auth.audience else "resource"
+    api = tool.auth.audience or tool.auth.resource
+    target = f'{{{kind}: "{api}", scopes: [{", ".join(tool.auth.scopes)}]}}'
+    fix = f"add {target} to sts.clients.{settings.agent.client_id}.targets"
+    return tool_finding("T204", tool, f"no client of the token service may have a token for {api}", fix)
 
 
 def _scopes_of(tool: Tool, obtainable: dict[str, str], held: set[str], *, known: bool) -> Iterator[Finding]:
@@ -114,8 +126,10 @@ async def _find_hidden(settings: Settings, reviewed: Reviewed, clock: Clock) -> 
         reviewed.left_out.append(f"policy: {error.message}")
         return
     message = f"policy shows it to no user of sts.users through {settings.agent.client_id}"
-    fix = "permit it in policy, or take the tool out: `remit policy explain` says what is missing"
-    reviewed.findings += (tool_finding("T206", tool, f"{tool.name}: {message}", fix) for tool in hidden)
+    for tool in hidden:
+        access = "read" if tool.annotations.read_only else "write"
+        fix = f"permit it in policy, in the standard one by `{tool.upstream}: [{access}]` under a role; or take it out"
+        reviewed.findings.append(tool_finding("T206", tool, f"{tool.name}: {message}", fix))
 
 
 async def _hidden(settings: Settings, tools: Sequence[Tool], tried: Tried, clock: Clock) -> list[Tool]:

@@ -32,11 +32,12 @@ _WHEN: Final = re.compile(
 )
 _WORD: Final = re.compile(r"[a-z0-9]+")
 _EMPTY_WORDS: Final = frozenset({"a", "an", "the", "of", "for", "to", "by", "with", "this", "tool", "api", "it", "and"})
-_DESTROYS: Final = re.compile(
+#: What names and titles of tools that destroy say, and names of those that list.
+DESTROYS: Final = re.compile(
     r"\b(delete|remove|cancel|refund|destroy|drop|erase|purge|wipe|revoke|terminate|deactivate|reset|overwrite)s?\b",
     re.IGNORECASE,
 )
-_LISTS: Final = re.compile(r"(^|[_-])(list|find|search|query|browse)([_-]|$)")
+LISTS: Final = re.compile(r"(^|[_-])(list|find|search|query|browse)([_-]|$)")
 _ASKS: Final = re.compile(r"\b(ask|asks|confirm|confirms|confirmation|approv\w*|consent)\b", re.IGNORECASE)
 #: Facts that name an argument.
 _NAMING_FACTS: Final = ("moneyField",)
@@ -101,7 +102,7 @@ def _read_notes(seen: Seen) -> Iterator[Note]:
 
 def _effect_notes(seen: Seen) -> Iterator[Note]:
     tool, annotations = seen.tool, seen.tool.annotations
-    said = _DESTROYS.search(f"{tool.name.replace('_', ' ').replace('-', ' ')} {tool.title}")
+    said = DESTROYS.search(f"{tool.name.replace('_', ' ').replace('-', ' ')} {tool.title}")
     if said and not annotations.read_only and seen.block.annotations.destructive is None and tool.method != "DELETE":
         message = f"{tool.name} says {said[0].lower()}, and is not marked destructive"
         yield Note("T302", seen.path, message, "add annotations: {destructive: true}, or false where it can be undone")
@@ -127,7 +128,7 @@ def _repeat_notes(seen: Seen) -> Iterator[Note]:
 
 def _answer_notes(seen: Seen) -> Iterator[Note]:
     tool, block = seen.tool, seen.block.response
-    if tool.annotations.read_only and _LISTS.search(tool.name) and "max_bytes" not in block.model_fields_set:
+    if tool.annotations.read_only and LISTS.search(tool.name) and "max_bytes" not in block.model_fields_set:
         message = f"{tool.name} lists, and its result may have {tool.response.max_bytes // 1024} KiB"
         yield Note("T305", (*seen.path, "response"), message, "set response.maxBytes: 32KiB or less")
     if tool.output_schema is not None:

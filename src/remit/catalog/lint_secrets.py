@@ -21,8 +21,14 @@ _KNOWN: Final = re.compile(
     r"|\bAIza[A-Za-z0-9_-]{30,}|\bSG\.[A-Za-z0-9_-]{16,}\.|\bya29\.[A-Za-z0-9_-]{20,}|\b(?:Bearer|Basic) +[A-Za-z0-9+/=._~-]{12,}"
 )
 _SECRET_NAME: Final = re.compile(
-    r"(^|[-_. ])(api-?_?key|apikey|secret|token|password|passwd|pwd|auth|credentials?)$", re.IGNORECASE
+    r"(^|[-_. \[])(api[-_]?key|(access|app|subscription|functions|private|account)[-_]?key|secret|token|jwt|sid|sig"
+    r"|signature|password|passwd|pwd|passphrase|auth|authorization|credentials?|session([-_]?id)?)\]?$",
+    re.IGNORECASE,
 )
+_POSITION_NAME: Final = re.compile(
+    r"(page|next|previous|prev|continuation|cursor|sync|resume)[-_]?token\]?$", re.IGNORECASE
+)
+_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _RANDOM: Final = re.compile(r"[A-Za-z0-9+=]{24,}")
 _ARGUMENT: Final = re.compile(r"\$[^${]")
 _BITS: Final = 3.5
@@ -37,6 +43,17 @@ def secret_notes(data: Any) -> Iterator[Note]:
             yield Note("T201", path, f"{_place(path)} looks like a secret", _FIX)
         elif _is_sent(path) and not _ARGUMENT.match(text) and _is_secret_by(path, text):
             yield Note("T201", path, f"{_place(path)} looks like a secret: it is sent with every call", _FIX)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a parameter, header or member of that name holds a secret: ``api_key``, ``accessToken``; no page's token."""
+    name = _HUMP.sub("_", name)
+    return bool(_SECRET_NAME.search(name)) and not _POSITION_NAME.search(name)
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a text has the shape of a key or token, or is one that nobody would type."""
+    return bool(_KNOWN.search(text)) or any(_is_random(word) for word in _RANDOM.findall(text))
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
@@ -58,9 +75,8 @@ def _is_sent(path: Path) -> bool:
 
 def _is_secret_by(path: Path, text: str) -> bool:
     """By the name it goes by, or because nobody would type it."""
-    name = str(path[-1])
-    named = bool(_SECRET_NAME.search(name)) and len(text) >= 6 and any(map(str.isdigit, text))
-    return named or any(_is_random(word) for word in _RANDOM.findall(text))
+    named = is_secret_name(str(path[-1])) and len(text) >= 6 and any(map(str.isdigit, text))
+    return named or looks_secret(text)
 
 
 def _is_random(word: str) -> bool:

@@ -17,11 +17,13 @@ from remit.cli import (
     check,
     config,
     demo,
+    import_openapi,
     init,
     install,
     keys,
     lint,
     login,
+    new,
     policy,
     revoke,
     serve,
@@ -50,10 +52,12 @@ app.command("whoami")(login.whoami)
 app.command("install")(install.install)
 app.command("uninstall")(install.uninstall)
 app.add_typer(bundle.app, name="bundle")
+app.add_typer(import_openapi.app, name="import")
 app.command("check")(check.check)
 app.command("lint")(lint.lint)
 app.command("test")(test_tools.run_examples)
 app.command("chain")(chain.chain)
+app.add_typer(new.app, name="new")
 app.add_typer(tools.app, name="tools")
 app.add_typer(token.app, name="token")
 app.add_typer(approvals.app, name="approvals")
