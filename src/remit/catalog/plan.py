@@ -24,12 +24,14 @@ class Fixed:
 class Renames:
     """What the members of a value are called on the wire where the argument calls them something else.
 
-    ``members``: argument's name → wire name and the renames inside; ``items``: the renames of a list's items.
-    Filled while a schema is read, since a schema may hold itself; not changed after that.
+    ``members``: argument's name → wire name and the renames inside; ``others``: the renames inside all other members;
+    ``items``: those of a list's items. Filled while a schema is read, since a schema may hold itself; not changed
+    after that.
     """
 
     members: dict[str, tuple[str, Renames | None]] = field(default_factory=dict)
     items: Renames | None = None
+    others: Renames | None = None
 
 
 @dataclass(frozen=True, slots=True)

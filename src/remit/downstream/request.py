@@ -215,8 +215,8 @@ def _whole(value: Any) -> Any:
 def _renamed(value: Any, renames: Renames) -> Any:
     """The value with its members called what the wire calls them, at every depth that ``renames`` knows."""
     if isinstance(value, dict):
-        members = ((key, member, *renames.members.get(key, (key, None))) for key, member in value.items())
-        return {wire: member if inner is None else _renamed(member, inner) for _, member, wire, inner in members}
+        members = ((member, *renames.members.get(key, (key, renames.others))) for key, member in value.items())
+        return {wire: member if inner is None else _renamed(member, inner) for member, wire, inner in members}
     if isinstance(value, list) and renames.items is not None:
         return [_renamed(item, renames.items) for item in value]
     return value

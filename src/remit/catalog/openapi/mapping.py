@@ -12,7 +12,7 @@ from remit.catalog.openapi.graph import SchemaGraph
 from remit.catalog.openapi.naming import Keys, distinct_keys, key_of, words_of
 from remit.catalog.openapi.profile import PROFILES, Level, ProfileName, Renderer, size_of
 from remit.catalog.openapi.prose import plain
-from remit.catalog.openapi.renaming import Renaming
+from remit.catalog.openapi.renaming import Renaming, Tangled
 from remit.catalog.openapi.wire import Bindings, may_be_set
 from remit.catalog.plan import Argument, Binding, Fixed
 
@@ -75,9 +75,15 @@ class Mapper:
             definitions = renderer.definitions_of(draft.sources, room - renderer.size(draft.input))
             if definitions is not None:
                 made = {**draft.input, "$defs": definitions} if definitions else draft.input
-                bindings = draft.bindings(Renaming(self._keys, definitions))
+                bindings = self._bindings(draft, definitions)
                 return Mapped(operation, title, description, made, bindings, content, level.cuts)
         raise Unmappable(f"its arguments take more than {self._profile.max_bytes} bytes in the list of tools")
+
+    def _bindings(self, draft: _Draft, definitions: Mapping[str, JsonSchema]) -> Bindings:
+        try:
+            return draft.bindings(Renaming(self._keys, definitions))
+        except Tangled as error:
+            raise Unmappable(str(error)) from None
 
     def _renderer(self, level: Level) -> Renderer:
         if level not in self._renderers:
