@@ -24,7 +24,9 @@ def remit_command(*arguments: object) -> list[str]:
 def environment(**more: str) -> dict[str, str]:
     """This environment without any setting of remit's but a generous deadline."""
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("REMIT_", "ORDERS_", "PAYMENTS_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("REMIT_", "ORDERS_", "PAYMENTS_", "STOCK_"))
     }
     # A decision's deadline is by the clock on the wall, and tests share their machine with each other.
     return {**kept, "PYTHONIOENCODING": "utf-8", "REMIT_POLICY__DEADLINE": "2s", **more}

@@ -1,0 +1,145 @@
+"""Every tool of the sample company, called with whatever its input schema allows, and with what it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from mcp import Client
+
+from remit import demo
+from remit.audit.store.reader import open_reader
+from support.described import Described
+from support.mcp_door import ERAS
+from support.tool_arguments import Arguments, some_arguments
+from support.watched_apis import WatchedCompany, watched_company
+
+APIS: Final = Path(demo.__file__).parent / "apis"
+#: Of each tool in each of the two eras: arguments that its schema allows, and arguments that it does not.
+VALID, INVALID = 25, 5
+AT_A_TIME: Final = 4
+
+#: What there is at the sample company, so that not every call ends with "there is no such thing".
+KNOWN: Final[Mapping[str, list[Any]]] = {
+    "order_id": ["O1001", "O1002", "O1003"],
+    "payment_id": ["P2001", "P2004"],
+    "amount": [1, 25],
+}
+
+#: How a call may end. Nothing of it says that a part of remit or an API has failed.
+ENDINGS: Final = frozenset({"", "invalid_arguments", "downstream_refused", "access_denied", "approval_required"})
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What came of one call. ``code`` is empty where it succeeded."""
+
+    tool: str
+    arguments: Arguments
+    valid: bool
+    result: Any
+
+    @property
+    def code(self) -> str:
+        return self.result.structured_content["error"]["code"] if self.result.is_error else ""
+
+
+@dataclass(frozen=True)
+class Driven:
+    """The company after all those calls."""
+
+    company: WatchedCompany
+    endings: list[Ending]
+
+    def counted(self, *, valid: bool) -> dict[str, Counter[str]]:
+        """How often the calls of each tool ended how."""
+        found: dict[str, Counter[str]] = {}
+        for ending in self.endings:
+            if ending.valid is valid:
+                found.setdefault(ending.tool, Counter())[ending.code] += 1
+        return found
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
+    with watched_company(tmp_path_factory.mktemp("driven")) as company:
+        endings: list[Ending] = []
+        tools = company.tools()
+        for era in ERAS:
+            planned = [
+                (name, arguments, valid)
+                for name, tool in tools.items()
+                for valid, count in ((True, VALID), (False, INVALID))
+                for arguments in some_arguments(tool.input_schema, count, KNOWN, valid=valid)
+            ]
+            endings += company.portal.call(_drive, company, era, planned)
+        yield Driven(company, endings)
+
+
+async def _drive(company: WatchedCompany, era: str, planned: list[tuple[str, Arguments, bool]]) -> list[Ending]:
+    """All the calls, a few at a time."""
+    free = asyncio.Semaphore(AT_A_TIME)
+
+    async def call(client: Client, name: str, arguments: Arguments, valid: bool) -> Ending:
+        async with free:
+            return Ending(name, arguments, valid, await client.call_tool(name, arguments))
+
+    async with company.http_client(company.token, era) as client:
+        return list(await asyncio.gather(*(call(client, *each) for each in planned)))
+
+
+def test_no_call_ends_with_a_fault_of_ours_or_of_the_api(driven: Driven) -> None:
+    wrong = [(each.tool, each.arguments, each.result.content) for each in driven.endings if each.code not in ENDINGS]
+    assert not wrong, wrong[:3]
+
+
+def test_each_tool_succeeds_with_some_arguments_that_its_schema_allows(driven: Driven) -> None:
+    counted = driven.counted(valid=True)
+    assert set(counted) == set(driven.company.tools())
+    assert all(endings[""] for endings in counted.values()), counted
+
+
+def test_arguments_that_a_schema_does_not_allow_never_reach_an_api(driven: Driven) -> None:
+    for tool, endings in driven.counted(valid=False).items():
+        assert set(endings) == {"invalid_arguments"}, tool
+
+
+def test_no_api_answers_that_it_has_failed(driven: Driven) -> None:
+    assert driven.company.seen
+    assert not [(api, seen) for api, seen in driven.company.seen if not 200 <= seen.status < 500]
+
+
+def test_every_request_is_as_the_description_of_its_api_says(driven: Driven) -> None:
+    for api in driven.company.apis:
+        described = Described(APIS / f"{api}.yaml")
+        wrong = [(fault, seen) for seen in driven.company.apis[api].seen for fault in described.faults(seen)]
+        assert not wrong, wrong[:3]
+
+
+def test_no_result_and_no_log_holds_a_token(driven: Driven) -> None:
+    sent = {seen.headers["authorization"].removeprefix("Bearer ") for _, seen in driven.company.seen}
+    tokens = sent | {driven.company.token}
+    assert len(sent) > 100
+    told = json.dumps([each.result.model_dump(mode="json") for each in driven.endings]) + driven.company.log
+    for token in tokens:
+        assert token not in told
+        assert token.rpartition(".")[2] not in told
+
+
+def test_nothing_unforeseen_is_in_the_log(driven: Driven) -> None:
+    assert "Traceback" not in driven.company.log
+    assert "internal_error" not in driven.company.log
+
+
+def test_the_trail_is_whole_and_has_every_call(driven: Driven) -> None:
+    with open_reader(driven.company.trail_file) as trail:
+        report = trail.verify()
+    assert report.sound
+    assert not report.unfinished
+    assert len(driven.company.facts()) >= len(driven.endings)
