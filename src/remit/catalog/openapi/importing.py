@@ -80,9 +80,9 @@ def _bare(url: str) -> str:
 
 
 def origin(url: str) -> str:
-    """``https://host`` of an address, with a port where it names one."""
+    """``https://host`` of an address, with a port where it names one; empty where there is none."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else ""
 
 
 def elsewhere(operation: Operation, base: Base) -> str:
@@ -137,7 +137,7 @@ def entry(taken: Taken) -> dict[str, Any]:
         "name": taken.candidate.name,
         "operation": taken.candidate.reference,
         "description": taken.mapped.description,
-        **({"auth": {"scopes": list(scopes)}} if scopes else {}),
+        **({"auth": InLine(scopes=list(scopes))} if scopes else {}),
     }
 
 
@@ -221,9 +221,13 @@ def _file_head(target: Target) -> dict[str, Any]:
         "openapi": target.openapi,
         **({"overlays": list(target.overlays)} if target.overlays else {}),
         **({"profile": target.profile} if target.profile != "portable" else {}),
-        "auth": {"audience": target.audience, **({"scopes": list(target.scopes)} if target.scopes else {})},
+        "auth": InLine(audience=target.audience, **({"scopes": list(target.scopes)} if target.scopes else {})),
     }
     return {"version": 1, "name": target.name, "upstream": upstream}
+
+
+class InLine(dict[str, Any]):
+    """A mapping that is written on one line."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -239,7 +243,12 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if is_plain else '"')
 
 
+def _in_line(dumper: yaml.SafeDumper, mapping: InLine) -> yaml.MappingNode:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", mapping, flow_style=True)
+
+
 _Dumper.add_representer(str, _text)
+_Dumper.add_representer(InLine, _in_line)
 
 
 def yaml_text(data: Any, *, in_line: bool = False) -> str:
@@ -251,7 +260,7 @@ def yaml_text(data: Any, *, in_line: bool = False) -> str:
         sort_keys=False,
         allow_unicode=True,
         width=width,
-        default_flow_style=True if in_line else None,
+        default_flow_style=in_line,
     )
 
 

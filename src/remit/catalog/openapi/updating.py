@@ -145,7 +145,7 @@ def updated(
     for each in file.entries:
         if each.operation in now and each.operation in before:
             changes += _Compared(text, each, before[each.operation], now[each.operation]).changes()
-    there = {each.candidate.operation.pointer for each in now.values()}
+    there = {now[each.operation].candidate.operation.pointer for each in file.entries if each.operation in now}
     added = tuple(each for each in wanted if each.candidate.operation.pointer not in there)
     if added:
         text.append(map(entry, added))
