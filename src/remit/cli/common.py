@@ -34,6 +34,7 @@ class Exit(IntEnum):
     OK = 0
     PROBLEMS = 1  # a check found something, or a trail does not verify
     USAGE = 2  # wrong options or settings
+    OVER_BUDGET = 3  # more tools than was allowed
     DENIED = 4
     EXCHANGE = 5
     UPSTREAM = 6
