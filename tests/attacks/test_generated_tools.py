@@ -15,7 +15,7 @@ from mcp import Client
 
 from remit import demo
 from remit.audit.store.reader import open_reader
-from support.described import Described
+from support.described_requests import Described
 from support.mcp_door import ERAS
 from support.tool_arguments import Arguments, some_arguments
 from support.watched_apis import WatchedCompany, watched_company

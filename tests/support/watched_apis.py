@@ -22,7 +22,7 @@ from remit.demo.payments import payments_app
 from remit.demo.stock import stock_app
 from support.command import remit, remit_process, wait_until_served
 from support.company import Workspace, make_workspace
-from support.described import Seen
+from support.described_requests import Seen
 from support.servers import Listener, serving
 
 
