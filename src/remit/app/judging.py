@@ -21,7 +21,7 @@ from remit.app.trying import Tried
 from remit.clock import Clock
 from remit.errors import AuthorizationError, PolicyDenied
 from remit.exchange.messages import Wanted
-from remit.permission.fitness import check_actor, check_held, check_sign_in, wanted_by
+from remit.permission.fitness import check_actor, check_held, check_sign_in, wanted_by, with_floor
 from remit.policy.counterfactual.trial import Verdict
 from remit.policy.decision import Decision
 from remit.policy.input import ExchangeTarget, Phase, Question
@@ -87,16 +87,17 @@ class Judge:
         return course
 
     async def _take(self, course: Course) -> None:
-        demands = await self._permitted(course, course.question)  # 1
+        tool = course.question.tool
+        demands = with_floor(await self._permitted(course, course.question), tool)  # 1
         course.step, done = 1, met(course.question, demands)
         course.conditions = done.conditions
         if done.conditions:  # 2
             demands = await self._permitted(course, done.question)
             done.check(demands)
         course.step = 2  # 3
-        wanted = self._fit(done.question, demands)
+        wanted = self._fit(done.question, with_floor(demands, tool))
         course.step = 3  # 4
-        if course.question.tool.auth.type != "none":
+        if tool.auth.type != "none":
             demands = await self._permitted(course, self.exchange(done.question, wanted))
             demands.narrowed(wanted)
 

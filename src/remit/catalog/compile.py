@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+from remit.catalog.approval import compile_approval
 from remit.catalog.binding import Arguments
 from remit.catalog.definition import AnnotationsBlock, RequestBlock, ToolBlock, ToolFile, amount
 from remit.catalog.document import Document, DocumentInvalid, read_document
@@ -163,6 +164,7 @@ class _ToolCompiler:
             plan=plan,
             response=self._response(block, plan, schema),
             arguments=compiled_schema,
+            approval=compile_approval(block.approval, arguments.properties, (*path, "approval"), flaws),
             limits=limits,
             examples=compile_examples(block.examples, path, flaws, self.where),
         )

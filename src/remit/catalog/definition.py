@@ -44,6 +44,12 @@ MediaRange = Annotated[
 ]
 BodyEncoding = Literal["json", "form", "multipart", "text", "binary", "xml", "merge-patch", "json-patch"]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
+#: What one word of a challenge may be (RFC 6749 §3.3).
+Acr = Annotated[str, Field(max_length=256, pattern=r"^[!#-\[\]-~]+$", examples=["urn:example:acr:mfa"])]
+#: Of an approval; the user themself is asked with ``mode: user``.
+Approver = Annotated[
+    str, Field(max_length=256, pattern=r"^(user|role|group):\S(.*\S)?$", examples=["role:support-lead"])
+]
 #: A literal, ``$name`` for an argument, ``$$`` for a literal dollar, or ``{from: user.sub}``.
 Binding = Any
 
@@ -79,6 +85,9 @@ class AuthBlock(_Block):
     )
     max_ttl: Duration = Field(
         default="120s", description="Longest lifetime asked of, and accepted from, the token service"
+    )
+    step_up: Acr | None = Field(
+        default=None, description="How the user must have signed in: `acr` of their token (RFC 9470)"
     )
 
 
@@ -128,6 +137,7 @@ class ToolAuthBlock(_Block):
 
     scopes: list[str] | None = Field(default=None, max_length=50)
     max_ttl: Duration | None = None
+    step_up: Acr | None = None
 
 
 class RequestBlock(_Block):
@@ -190,6 +200,19 @@ class ResponseBlock(_Block):
     errors: dict[str, str] = Field(
         default={}, max_length=50, description="Status (404) or class (4xx) → sentence; {status}, {{jmespath}}"
     )
+
+
+class ApprovalBlock(_Block):
+    """Who has to approve each call. Policy may ask for more, and never for less."""
+
+    mode: Literal["none", "user", "out-of-band"] = Field(
+        default="none", description="user: they are asked where they are; out-of-band: others are, elsewhere"
+    )
+    approvers: list[Approver] = Field(
+        default=[], max_length=20, description="Of out-of-band: alternatives, and never the user"
+    )
+    message: str = Field(default="", max_length=300, description="Above the arguments; {argument} is its value")
+    ttl: Duration = Field(default="5m", description="How long it is waited for and then holds; 10s to 24h")
 
 
 class AnnotationsBlock(_Block):
@@ -260,6 +283,7 @@ class ToolBlock(_Block):
     timeout: Duration | None = None
     retry: RetryBlock | None = None
     limits: ToolLimitsBlock = ToolLimitsBlock()
+    approval: ApprovalBlock = ApprovalBlock()
     tags: list[Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.:-]{1,64}$")]] = Field(default=[], max_length=20)
     policy: dict[str, Any] = Field(default={}, description="Facts about the tool that policy sees")
     examples: list[ExampleBlock] = Field(default=[], max_length=50)

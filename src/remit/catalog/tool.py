@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from remit.catalog.approval import ToolApproval
 from remit.catalog.examples import Example
 from remit.catalog.limits import NO_LIMITS, CallLimits
 from remit.catalog.plan import RequestPlan, ResponsePlan
@@ -20,7 +21,8 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 @dataclass(frozen=True, slots=True)
 class ToolAuth:
-    """The token a call carries. ``max_lifetime`` in seconds; ``actor``: whether an agent runner must take part.
+    """The token a call carries. ``max_lifetime`` in seconds; ``actor``: whether an agent runner must take part;
+    ``step_up``: the ``acr`` that the user's token must have, empty where any will do.
 
     ``client-credentials``: a token of this installation's own, in which there is no user.
     """
@@ -31,6 +33,7 @@ class ToolAuth:
     scopes: tuple[str, ...]
     actor: Literal["required", "optional", "forbidden"]
     max_lifetime: int
+    step_up: str = ""
 
     @property
     def user_scopes(self) -> tuple[str, ...]:
@@ -75,6 +78,7 @@ class Tool:
     response: ResponsePlan
     arguments: Schema = field(repr=False)
     limits: CallLimits = NO_LIMITS
+    approval: ToolApproval | None = None
     examples: tuple[Example, ...] = field(default=(), repr=False)
     written: str = ""
     description_digest: str = ""

@@ -186,6 +186,7 @@ def compile_auth(upstream: AuthBlock, tool: ToolAuthBlock, path: Path, flaws: Fl
         scopes=scopes,
         actor=upstream.actor,
         max_lifetime=_lifetime(tool.max_ttl, path, flaws) if tool.max_ttl else int(amount(upstream.max_ttl)),
+        step_up=tool.step_up or upstream.step_up or "",
     )
 
 

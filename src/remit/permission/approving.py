@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from remit.approvals.approval import Approval, Approver, Binding, State, Terms
 from remit.audit.trail import Record
+from remit.catalog.tool import Tool
 from remit.errors import ApprovalDenied, ApprovalRequired
 from remit.permission.panel import Approvals, Asked
 from remit.policy.input import ApprovalState, Question
@@ -73,7 +74,21 @@ def question_of(asked: Asked) -> str:
     arguments = (f"  {_named(name)}: {_shown(value)}" for name, value in sorted(asked.call.arguments.items()))
     agent, user = _plain(asked.acting.actor.sub), _plain(asked.principal.subject)
     head = f"{agent} wants to call {asked.operation.name} as {user}, with:"
-    return "\n".join((head, *arguments, "Allow it, this once?"))
+    return "\n".join((*_message(asked), head, *arguments, "Allow it, this once?"))
+
+
+def _message(asked: Asked) -> Iterator[str]:
+    """What the tool file has to say about it, with the values of arguments as they are shown below."""
+    approval = asked.operation.approval if isinstance(asked.operation, Tool) else None
+    if approval is None or not approval.message:
+        return
+    given = asked.call.arguments
+    parts = (part if isinstance(part, str) else _value_of(part.name, given) for part in approval.message)
+    yield "".join(parts)
+
+
+def _value_of(name: str, arguments: Mapping[str, Any]) -> str:
+    return _shown(arguments[name]) if name in arguments else "(not given)"
 
 
 def _required(asked: Asked, approval: Approval, terms: Terms) -> ApprovalRequired:

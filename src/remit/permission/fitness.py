@@ -5,6 +5,9 @@ And, once the call was made, whether it was made as policy demands.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from remit.catalog.tool import Tool
 from remit.errors import ActorUnfit, ScopeInsufficient, StepUpRequired
 from remit.exchange.messages import Target, Wanted
 from remit.permission.approving import fits, terms_of
@@ -15,6 +18,7 @@ from remit.policy.obligations import (
     NARROW_SCOPES,
     REQUIRE_APPROVAL,
     STEP_UP,
+    ApprovalTerms,
     Demands,
     StepUp,
 )
@@ -25,6 +29,22 @@ def wanted_by(operation: Operation) -> Wanted:
     """What an operation asks of the token service, before policy narrows it."""
     auth = operation.auth
     return Wanted(Target(audience=auth.audience, resource=auth.resource), auth.scopes, auth.max_lifetime)
+
+
+def with_floor(demands: Demands, operation: Operation) -> Demands:
+    """What policy demands, and what the tool file demands whatever policy says.
+
+    The user's own word is the least of approvals: where policy demands any, that is it, within the shorter time.
+    """
+    if operation.auth.step_up:
+        demands = replace(demands, step_ups=(*demands.step_ups, StepUp((operation.auth.step_up,))))
+    floor = operation.approval if isinstance(operation, Tool) else None
+    if floor is None:
+        return demands
+    if floor.by_user and demands.approvals:
+        within = (replace(each, expires_in=min(each.expires_in, floor.seconds)) for each in demands.approvals)
+        return replace(demands, approvals=tuple(within))
+    return replace(demands, approvals=(*demands.approvals, ApprovalTerms(floor.approvers, floor.seconds)))
 
 
 def check_actor(acting: ActingParty, operation: Operation) -> None:
@@ -67,7 +87,7 @@ def check_sign_in(principal: Principal, step_ups: tuple[StepUp, ...], now: float
     max_age = min((each.max_age for each in unmet if each.max_age), default=0)
     if acr_values or max_age:
         raise StepUpRequired(
-            "policy wants the user to sign in again for this call",
+            "the user has to sign in again for this call, in the way it needs",
             acr_values=acr_values,
             max_age=max_age,
             scope=scopes,

@@ -19,7 +19,7 @@ from remit.downstream.result import ToolResult, with_data
 from remit.errors import PolicyFailed, ResultWithheld, ToolHidden
 from remit.exchange.messages import Wanted
 from remit.permission.approving import approval_of, binding_of, fits, state_of, terms_of
-from remit.permission.fitness import check_actor, check_held, check_sign_in, late_demands, wanted_by
+from remit.permission.fitness import check_actor, check_held, check_sign_in, late_demands, wanted_by, with_floor
 from remit.permission.panel import NOTHING, Asked, Panel, Permission
 from remit.permission.visibility import Visibility
 from remit.policy.decision import Decision, Deny
@@ -66,7 +66,7 @@ class Permissions:
     async def permit(self, asked: Asked, record: Record, watch: Watch) -> Permission:
         """May this call be made, and under which demands."""
         question = await self._question(asked)
-        demands = await self._decided(asked, question, record, watch)
+        demands = with_floor(await self._decided(asked, question, record, watch), asked.operation)
         permission = Permission(demands, self._wanted(asked, demands), question)
         if not demands.approvals:
             return permission
@@ -81,7 +81,8 @@ class Permissions:
         watch.decided(decision)
         if isinstance(decision, Deny):
             await self._check_not_hidden(asked, decision)
-        return self._wanted(asked, Demands.of(decision.require_permit().obligations))
+        demands = Demands.of(decision.require_permit().obligations)
+        return self._wanted(asked, with_floor(demands, asked.operation))
 
     async def settle(self, asked: Asked, permission: Permission, record: Record) -> None:
         """Use the approval up, and remember the pair: the last thing before the intent."""
@@ -135,6 +136,7 @@ class Permissions:
                 detail=f"approval {approval.id} by {approval.approver.subject if approval.approver else 'nobody'}",
                 hint="let the policy demand one approval, or none once input.context.approval.state is approved",
             )
+        demands = with_floor(demands, asked.operation)  # what it demands of approvals was met by this one
         return Permission(demands, self._wanted(asked, demands), question, approval, binding)
 
     def _wanted(self, asked: Asked, demands: Demands) -> Wanted:
