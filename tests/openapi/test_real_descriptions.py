@@ -15,20 +15,10 @@ import pytest
 from remit.catalog.openapi.description import Content, Description, JsonSchema
 from remit.catalog.openapi.files import read_description
 from remit.catalog.schema import Schema
+from support.specs import main_files
 
 SPECS = Path(os.environ.get("REMIT_SPECS", ""))
 pytestmark = pytest.mark.skipif("REMIT_SPECS" not in os.environ, reason="REMIT_SPECS names no folder of descriptions")
-
-
-def main_files(folder: Path) -> Iterator[Path]:
-    """Every file that says which OpenAPI it is."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in {".json", ".yaml", ".yml"} and path.is_file():
-            head = path.read_bytes()[:65536]
-            if b'"swagger"' in head or b'"openapi"' in head or b"openapi:" in head or b"swagger:" in head:
-                yield path
-
-
 PATHS = list(main_files(SPECS)) if "REMIT_SPECS" in os.environ else []
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+
+_SAYS_WHICH: Final = re.compile(rb"""(?:^|[{,])\s*["']?(?:swagger|openapi)["']?\s*:\s*["']?[0-9]""", re.MULTILINE)
 
 
 def main_files(folder: Path) -> Iterator[Path]:
     """Every file that says which OpenAPI it is."""
     for path in sorted(folder.rglob("*")):
-        if path.suffix in {".json", ".yaml", ".yml"} and path.is_file():
-            head = path.read_bytes()[:65536]
-            if b'"swagger"' in head or b'"openapi"' in head or b"openapi:" in head or b"swagger:" in head:
-                yield path
+        if path.suffix in {".json", ".yaml", ".yml"} and _SAYS_WHICH.search(path.read_bytes()):
+            yield path

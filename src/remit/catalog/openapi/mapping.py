@@ -30,6 +30,8 @@ _KINDS: Final = ("json", "form", "multipart", "text", "binary")
 #: A body with nothing else in its schema can be written as arguments of their own.
 _FLAT: Final = frozenset({"type", "title", "description", "properties", "required", "additionalProperties"})
 
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+
 #: A parameter, by its location and its name on the wire.
 _Place = tuple[Location, str]
 
@@ -207,12 +209,12 @@ def _flat(operation: Operation, body: JsonSchema, taken: set[str]) -> Mapping[st
     """The members of a body that become arguments of their own; none where the body is one argument.
 
     An object that says nothing of other members is taken for closed: that is the default of JSON Schema, and hardly
-    ever meant as an invitation. A body that may be left out, and has required members, stays one argument: a
-    call without the body would be asked for them.
+    ever meant as an invitation. That a body may be left out is believed of ``GET`` and ``DELETE``, where it stays one
+    argument; of other methods it is what OpenAPI takes for said where nobody says it.
     """
     members: Mapping[str, JsonSchema] = body.get("properties", {})
     required = set(body.get("required", ()))
     is_closed = body.keys() <= _FLAT and body.get("type", "object") == "object" and not body.get("additionalProperties")
-    is_needed = operation.body is not None and (operation.body.required or not required)
+    is_needed = operation.body is not None and (operation.body.required or operation.method in _WITH_BODY)
     fits = len(members) <= MAX_FLAT and required <= members.keys() and taken.isdisjoint(members)
     return members if is_closed and is_needed and fits else {}
