@@ -215,6 +215,29 @@ def test_the_digest_of_a_tool_stands_in_the_trail(at_shop: Terminal) -> None:
     assert shown["tool"]["digest"] == at_shop("tools", "show", "get_order", "--json").document["digest"]
 
 
+PINNED = """
+package remit.rules
+
+import rego.v1
+
+deny contains {"code": "not_reviewed", "message": "this tool was not reviewed", "audience": "user"} if {
+    input.resource.properties.digest != "DIGEST"
+}
+"""
+
+
+def test_policy_can_go_by_the_digest_of_a_tool(at_home: Terminal) -> None:
+    digest = at_home("tools", "show", "get_order", "--json").document["digest"]
+    (at_home.cwd / "policy" / "pinned.rego").write_text(PINNED.replace("DIGEST", digest), encoding="utf-8")
+    asked = ("call", "get_order", "order_id=O1001", "--as", "alice", "--dry-run")
+    assert at_home(*asked).code == 0
+    file = at_home.cwd / "tools" / "orders.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("Get one order by", "Get any order by"), encoding="utf-8")
+    done = at_home(*asked)
+    assert done.code == 4
+    assert "this tool was not reviewed" in done.err
+
+
 def test_the_place_of_a_tool_is_told_from_where_one_is(remit: Terminal, tmp_path: Path) -> None:
     write_tools(tmp_path, a_tool())
     (tmp_path / "below").mkdir()
