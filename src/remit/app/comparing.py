@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from remit.catalog.definition import ExpectBlock, ExpectedRequestBlock
-from remit.catalog.differences import differences, shown_value
+from remit.catalog.differences import EXPECTED, differences, shown_value
 from remit.catalog.tool import Tool
 from remit.downstream.request import ApiRequest
 
@@ -88,7 +88,7 @@ def _fields(pairs: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> Mapping
 
 
 def _differences(at: str, expected: Any, found: Any) -> Iterator[str]:
-    for line in differences(expected, found, at, limit=10):
+    for line in differences(expected, found, at, limit=10, words=EXPECTED):
         yield f"{line}  (expected → found)" if " → " in line else line
 
 

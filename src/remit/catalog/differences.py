@@ -7,16 +7,27 @@ import json
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 _MAX_VALUE: Final = 120
 _MAX_LINES: Final = 20
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
-def differences(before: Any, after: Any, at: str = "", *, limit: int = _MAX_LINES) -> list[str]:
+class Words(NamedTuple):
+    """What is said of a member that only one of the two has, in front of its value."""
+
+    gone: str = "gone, was"
+    new: str = "new,"
+
+
+CHANGED: Final = Words()
+EXPECTED: Final = Words("missing, expected", "not expected:")
+
+
+def differences(before: Any, after: Any, at: str = "", *, limit: int = _MAX_LINES, words: Words = CHANGED) -> list[str]:
     """What differs: ``at.member: before → after``. At most ``limit`` lines, and one that says so where there are more."""
-    lines = list(islice(_differences(before, after, at), limit + 1))
+    lines = list(islice(_differences(before, after, at, words), limit + 1))
     return lines if len(lines) <= limit else [*lines[:limit], "… and more"]
 
 
@@ -43,24 +54,24 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _differences(before: Any, after: Any, at: str) -> Iterator[str]:
+def _differences(before: Any, after: Any, at: str, words: Words) -> Iterator[str]:
     if same(before, after):
         return
     if isinstance(before, dict) and isinstance(after, dict):
-        yield from _of_objects(before, after, at)
+        yield from _of_objects(before, after, at, words)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
-            yield from _differences(old, new, f"{at}[{index}]")
+            yield from _differences(old, new, f"{at}[{index}]", words)
     else:
         yield f"{at or 'it'}: {shown_value(before)} → {shown_value(after)}"
 
 
-def _of_objects(before: dict[str, Any], after: dict[str, Any], at: str) -> Iterator[str]:
+def _of_objects(before: dict[str, Any], after: dict[str, Any], at: str, words: Words) -> Iterator[str]:
     for key in sorted(before.keys() | after.keys()):
         place = f"{at}.{key}" if at else key
         if key not in after:
-            yield f"{place}: gone, was {shown_value(before[key])}"
+            yield f"{place}: {words.gone} {shown_value(before[key])}"
         elif key not in before:
-            yield f"{place}: new, {shown_value(after[key])}"
+            yield f"{place}: {words.new} {shown_value(after[key])}"
         else:
-            yield from _differences(before[key], after[key], place)
+            yield from _differences(before[key], after[key], place, words)
