@@ -67,10 +67,11 @@ def numbers(answer: str, count: int) -> list[int]:
         if word == "all":
             chosen.update(range(count))
             continue
-        first, _, last = word.removeprefix("-").partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal() and len(first + last) < 16):
+        first, dash, last = word.removeprefix("-").partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and len(first + last) < 16):
             raise ValueError(f"{word[:40]!r} is no number")
-        low, high = int(first), int(last or first)
+        low, high = int(first), int(last)
         if not 1 <= low <= high <= count:
             raise ValueError(f"{word[:40]} is not between 1 and {count}")
         (gone if word.startswith("-") else chosen).update(range(low - 1, high))

@@ -192,9 +192,9 @@ def _finish(planned: Planned, asked: Asked, *, dry_run: bool, as_json: bool) -> 
 
 def _agreed(planned: Planned, as_json: bool) -> bool:  # noqa: FBT001  the option as it is
     """Whether the person at the terminal wants the changes."""
-    if not planned.different or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not planned.different or as_json or not sys.stdin.isatty():
         return False
-    return typer.confirm("Make these changes?", default=False)
+    return typer.confirm("Make these changes?", default=False, err=True)
 
 
 def _shown(path: Path) -> str:

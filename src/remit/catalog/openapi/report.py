@@ -101,9 +101,9 @@ class Report:
         """In which way it is over the budget; empty where it is not."""
         if self.is_discovery:
             return ""
-        count, most = len(self.taken), self.budget
-        said = [f"{count} tools, and {most.tools} are allowed"] if count > most.tools else []
-        said += [f"{self.bytes} bytes, and {most.bytes} are allowed"] if self.bytes > most.bytes else []
+        count, most = len(self.taken), min(self.budget.tools, MAX_TOOLS)
+        said = [f"{count} tools, and {most} are allowed"] if count > most else []
+        said += [f"{self.bytes} bytes, and {self.budget.bytes} are allowed"] if self.bytes > self.budget.bytes else []
         return "; ".join(said)
 
     @property
