@@ -146,7 +146,7 @@ MISTAKES: list[tuple[str, str, tuple[int, int], str]] = [
     ("args: {id: a}", "args: {id: 5}", (35, 15), 'does not fit the input schema: id: is not of type "string"'),
     ("args: {id: a}", "args: {}", (35, 15), '"id" is required'),
     ("title: Find", 'title: "Fi\\u200bnd"', (11, 18), "characters that cannot be seen"),
-    ("    auth: {", "    approval: {mode: user}\n    auth: {", (32, 5), 'unknown key "approval"'),
+    ("    auth: {", "    paging: {type: link}\n    auth: {", (32, 5), 'unknown key "paging"'),
     ("    auth: {", "    retry: {attempts: 9}\n    auth: {", (32, 23), "attempts must be less than or equal to 6"),
 ]  # fmt: skip
 

@@ -106,7 +106,7 @@ def _effect_notes(seen: Seen) -> Iterator[Note]:
     if said and not annotations.read_only and seen.block.annotations.destructive is None and tool.method != "DELETE":
         message = f"{tool.name} says {said[0].lower()}, and is not marked destructive"
         yield Note("T302", seen.path, message, "add annotations: {destructive: true}, or false where it can be undone")
-    if annotations.destructive and not _ASKS.search(tool.description):
+    if annotations.destructive and tool.approval is None and not _ASKS.search(tool.description):
         message = f"{tool.name} is destructive, and its description does not say to ask the user"
         yield Note("T303", (*seen.path, "description"), message, "add: ask the user before; let policy demand approval")
     if tool.method in {"POST", "PATCH"} and not tool.plan.repeatable:
