@@ -27,7 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "downstream": COMMON | {"catalog"},
     "audit": COMMON,
     "approvals": COMMON,
-    "catalog": LEAVES | {"principal"},
+    "tools": {"errors"},
+    "catalog": LEAVES | {"principal", "tools"},
     "sts": COMMON,
     "authorization": COMMON | {"sts"},
     "login": COMMON,
@@ -35,7 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "install": COMMON | {"settings"},
     "call": COMMON | FIVE | {"approvals"},
     "permission": COMMON | FIVE | {"approvals", "call", "catalog"},
-    "bridge": COMMON | FIVE | {"approvals", "call", "catalog", "permission"},
+    "inner": COMMON | FIVE | {"call", "catalog", "permission", "tools"},
+    "bridge": COMMON | FIVE | {"approvals", "call", "catalog", "inner", "permission"},
     "doors": COMMON | FIVE | {"approvals", "call", "catalog", "bridge"},
     "demo": COMMON
     | FIVE

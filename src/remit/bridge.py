@@ -15,8 +15,6 @@ The caller's token never reaches the API. The API's token never reaches the agen
 
 from __future__ import annotations
 
-import os
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -24,12 +22,14 @@ from typing import Final, Protocol
 
 from remit.audit.trail import Record, Trail
 from remit.call import NOBODY, CallResult, ToolCall, Watch
+from remit.catalog.code import Code
 from remit.catalog.tool import Catalog, Tool
 from remit.credential import UnverifiedToken
 from remit.downstream.client import ApiClient
 from remit.downstream.limits import CallGate
 from remit.downstream.paging import fetch
 from remit.downstream.request import ApiRequest, CallContext, build_request
+from remit.downstream.response import ApiResponse
 from remit.downstream.result import ToolResult, shape
 from remit.errors import (
     ArgumentsInvalid,
@@ -42,6 +42,8 @@ from remit.exchange.exchanger import DelegatedToken, Exchanger
 from remit.exchange.messages import Wanted
 from remit.identity.actor import ActorResolver
 from remit.identity.subject import SubjectIdentifier
+from remit.inner import Running, run_code
+from remit.logs import kind_and_place
 from remit.permission.panel import Asked, Permission
 from remit.permission.permissions import Permissions
 from remit.policy.input import Operation
@@ -88,6 +90,15 @@ class Rehearsal:
     wanted: Wanted | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A call that can be decided about: whose, of which tool, and the work: its one request, or its code."""
+
+    asked: Asked
+    tool: Tool
+    work: ApiRequest | Code
+
+
 class Bridge:
     """All a door needs: call a tool, list the tools a caller may see, identify a caller."""
 
@@ -110,9 +121,11 @@ class Bridge:
         """
         caller, acting = await self._identify(call.token)
         watch.identified(caller.principal, acting)
-        tool, request = await self._find(call, caller, acting, REHEARSED)
-        wanted = await self._parts.permissions.foresee(Asked(call, caller, acting, tool), watch)
-        return Rehearsal(request, None if tool.auth.type == "none" else wanted)
+        ready = await self._find(call, caller, acting, REHEARSED)
+        wanted = await self._parts.permissions.foresee(ready.asked, watch)
+        if isinstance(ready.work, Code):
+            raise RequestUnusable(f"what the code of {call.name} calls is known only once it runs")
+        return Rehearsal(ready.work, None if ready.tool.auth.type == "none" else wanted)
 
     async def visible_tools(self, door: str, token: UnverifiedToken | None) -> tuple[Tool, ...]:
         """The tools that policy shows to this caller, by name. Raises ``AuthenticationError`` leaves."""
@@ -156,7 +169,7 @@ class Bridge:
     async def _recorded(self, call: ToolCall) -> AsyncIterator[Record]:
         """7: whatever happens in the block is recorded when it ends, and leaves it as a known error."""
         record = self._parts.trail.record(
-            door=call.door, tool=call.name, arguments=call.arguments, request_id=call.request_id
+            door=call.door, tool=call.name, arguments=call.arguments, request_id=call.request_id, parent=call.parent
         )
         try:
             async with record:
@@ -166,7 +179,7 @@ class Bridge:
             raise
         except Exception as error:  # the top of every call: what nobody foresaw becomes one known error
             # Its text may hold anything, a credential too: only its kind and its place are told.
-            unforeseen = InternalError("something went wrong on this side", detail=_kind_and_place(error))
+            unforeseen = InternalError("something went wrong on this side", detail=kind_and_place(error))
             unforeseen.call_id = record.id
             raise unforeseen from error
 
@@ -175,25 +188,47 @@ class Bridge:
         record.identified(caller.principal, acting)
         watch.identified(caller.principal, acting)
 
-        tool, request = await self._find(call, caller, acting, record.id)  # 2
-        record.found(tool)
+        ready = await self._find(call, caller, acting, record.id)  # 2
+        record.found(ready.tool)
+        permission = await self._parts.permissions.permit(ready.asked, record, watch)  # 3
+        return await self._carry_out(ready, permission, record, watch)
 
-        asked = Asked(call, caller, acting, tool)  # 3
-        permission = await self._parts.permissions.permit(asked, record, watch)
-
-        with self._parts.gate.admitted(tool, caller.principal, acting):
-            token = await self._delegate(asked, permission, record, watch)  # 4 5
-
-            watch.calling(request)  # 6
-            credential = token.credential if token else None
-            response = await fetch(self._parts.apis, request, credential, tool, call_id=record.id, seen=record.called)
-            if response.broken_off:
-                record.broke_off(response.broken_off)
+    async def _carry_out(self, ready: _Ready, permission: Permission, record: Record, watch: Watch) -> ToolResult:
+        """4 to 6, for a call that is permitted."""
+        tool, asked = ready.tool, ready.asked
+        with self._parts.gate.admitted(tool, asked.principal, asked.acting):
+            response = await self._answer(ready, permission, record, watch)
         quote = await self._parts.permissions.may_quote(permission, tool, response.status, record)
         result = shape(tool, response, quote=quote)
         result = await self._parts.permissions.release(permission, tool, response.status, result, record)
         record.answered(result)
         return result
+
+    async def _answer(self, ready: _Ready, permission: Permission, record: Record, watch: Watch) -> ApiResponse:
+        """What the API answers, or a tool's code in its place."""
+        tool, work = ready.tool, ready.work
+        if isinstance(work, Code):
+            await self._parts.permissions.settle(ready.asked, permission, record)
+            await record.intend(permission.wanted)  # 4
+            running = Running(ready.asked, tool, work, permission, record.id, self._parts.tools.catalog)
+            return await run_code(running, self._call_within, record.made_calls)
+        token = await self._delegate(ready.asked, permission, record, watch)  # 4 5
+        watch.calling(work)  # 6
+        credential = token.credential if token else None
+        response = await fetch(self._parts.apis, work, credential, tool, call_id=record.id, seen=record.called)
+        if response.broken_off:
+            record.broke_off(response.broken_off)
+        return response
+
+    async def _call_within(self, call: ToolCall, tool: Tool, outer: Permission) -> ToolResult:
+        """A call that the code of a tool makes (``remit.inner``): the same steps, within what that tool's call may do."""
+        async with self._recorded(call) as record:
+            caller, acting = await self._identify(call.token)  # 1
+            record.identified(caller.principal, acting)
+            record.found(tool)
+            ready = _ready(Asked(call, caller, acting, tool), tool, record.id)  # 2
+            permission = await self._parts.permissions.permit_within(ready.asked, outer, record)  # 3
+            return await self._carry_out(ready, permission, record, NOBODY)
 
     async def _delegate(
         self, asked: Asked, permission: Permission, record: Record, watch: Watch
@@ -221,7 +256,7 @@ class Bridge:
         caller = await self._parts.subjects.identify(token)
         return caller, await self._parts.actors.resolve(caller.principal)
 
-    async def _find(self, call: ToolCall, caller: Caller, acting: ActingParty, call_id: str) -> tuple[Tool, ApiRequest]:
+    async def _find(self, call: ToolCall, caller: Caller, acting: ActingParty, call_id: str) -> _Ready:
         """The tool, and the request that the arguments make. What is wrong with them is told only to those who may
         see the tool.
         """
@@ -229,19 +264,22 @@ class Bridge:
         if tool is None:
             await self._parts.permissions.check_unknown(call, caller, acting)
             raise ToolUnknown("there is no such tool")
+        asked = Asked(call, caller, acting, tool)
         try:
-            tool.validate(call.arguments)
-            return tool, build_request(tool, call.arguments, _context(caller.principal, acting, call_id))
+            return _ready(asked, tool, call_id)
         except (ArgumentsInvalid, RequestUnusable):
-            await self._parts.permissions.check_shown(Asked(call, caller, acting, tool))
+            await self._parts.permissions.check_shown(asked)
             raise
 
 
-def _kind_and_place(error: Exception) -> str:
-    """``KeyError in request.py:57``, from the innermost frame."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" in {frames[-1].filename.replace(os.sep, '/').rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__qualname__}{place}"
+def _ready(asked: Asked, tool: Tool, call_id: str) -> _Ready:
+    """The arguments checked, and made into a request. Raises ``ArgumentsInvalid`` and ``RequestUnusable``."""
+    arguments = asked.call.arguments
+    tool.validate(arguments)
+    if tool.code is not None:
+        return _Ready(asked, tool, tool.code)
+    context = _context(asked.principal, asked.acting, call_id)
+    return _Ready(asked, tool, build_request(tool, arguments, context))
 
 
 def _context(principal: Principal, acting: ActingParty, call_id: str) -> CallContext:

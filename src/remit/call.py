@@ -17,10 +17,19 @@ from remit.principal import ActingParty, Principal
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The call of a tool whose code makes another call."""
+
+    call_id: str
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """One call as it arrived. ``client`` is what the client says of itself, never believed.
 
-    ``answer``: what the user said when their client asked them to approve this very call.
+    ``answer``: what the user said when their client asked them to approve this very call. ``parent``: no agent makes it,
+    but the code of a tool.
     """
 
     door: str
@@ -30,6 +39,7 @@ class ToolCall:
     request_id: str = ""
     client: str = ""
     answer: ApprovalAnswer | None = None
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@
     │       ScopeInsufficient · StepUpRequired   403 with a challenge: more scopes, another sign-in
     ├── ToolError            ToolUnknown, ToolHidden (a protocol error) · ArgumentsInvalid · RequestUnusable
     │                        RequestTooLarge · RequestTimeout (the gateway: 413, 408)
+    ├── CodeError            a tool's own code: CodeFailed · CodeTimeout · CallRefused (a call that it wanted to make)
     ├── ExchangeError        asking the token service
     │       ExchangeRefused · ExchangeUnavailable · ExchangeInvalid · DelegationMismatch
     ├── DownstreamError      calling the API
@@ -428,6 +429,41 @@ class RequestTimeout(ToolError):
     """The client sent nothing, or took nothing, for too long."""
 
     code = "request_timeout"
+
+
+# ── code ─────────────────────────────────────────────────────────────────────────────────
+
+
+class CodeError(RemitError):
+    """The code of a tool. What it did before stands as it is."""
+
+    code = "tool_failed"
+
+
+class CodeFailed(CodeError):
+    """It raised what nobody foresaw, or gave back what it should not. The log has the place."""
+
+    code = "tool_failed"
+
+
+class CodeTimeout(CodeError):
+    """It was not done in time."""
+
+    code = "tool_timeout"
+
+
+class CallRefused(CodeError):
+    """A call that it wanted to make was refused, or failed.
+
+    ``reason`` is the error code of that call, ``status`` the API's answer to it, or 0.
+    """
+
+    code = "call_refused"
+
+    def __init__(self, message: str, *, reason: str, status: int = 0, detail: str = "", hint: str = "") -> None:
+        super().__init__(message, detail=detail, hint=hint)
+        self.reason = reason
+        self.status = status
 
 
 # ── exchange ─────────────────────────────────────────────────────────────────────────────

@@ -45,6 +45,17 @@ def configure(level: str = "info", style: str = "auto") -> None:
     root.setLevel(max(threshold, logging.WARNING))
 
 
+def kind_and_place(error: BaseException) -> str:
+    """``KeyError in request.py:57``, from the innermost frame: all that is told of what nobody foresaw."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {_file(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__qualname__}{place}"
+
+
+def _file(path: str) -> str:
+    return path.replace(os.sep, "/").rpartition("/")[2]
+
+
 def _places_of_exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """``exc_info`` → ``exception``: the kinds and places, causes last, without the text of any."""
     told = event.pop("exc_info", None)
@@ -61,6 +72,6 @@ def _described(error: BaseException | None) -> Iterator[str]:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         frames = traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
-        places = (f"{frame.filename.replace(os.sep, '/').rpartition('/')[2]}:{frame.lineno}" for frame in frames)
+        places = (f"{_file(frame.filename)}:{frame.lineno}" for frame in frames)
         yield f"{type(error).__module__}.{type(error).__qualname__} at {' > '.join(places)}"
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -53,7 +53,8 @@ _Found = tuple[str, list[SetupError]]
 
 
 def _tools(settings: Settings) -> _Found:
-    report = load_catalog(settings.tools, {**settings.variables, **environment()}, settings.tools_lock)
+    variables = {**settings.variables, **environment()}
+    report = load_catalog(settings.tools, variables, settings.tools_lock, python=settings.python_tools)
     problems: list[SetupError] = [
         DefinitionInvalid(problem.message, where=problem.where, hint=problem.hint) for problem in report.problems
     ]
@@ -142,7 +143,7 @@ def _trying(check: Callable[[], object]) -> _Found:
 
 #: What is checked, in this order, and the settings each depends on; nothing named: on all of them.
 _PARTS: Final[Mapping[Callable[[Settings], _Found], frozenset[str]]] = {
-    _tools: frozenset({"tools", "tools_lock", "variables"}),
+    _tools: frozenset({"tools", "tools_lock", "python_tools", "variables"}),
     _policy: frozenset({"policy"}),
     _clients: frozenset(),
     _sign_in: frozenset(),

@@ -44,7 +44,7 @@ class LockReview:
 
 def review_lock(settings: Settings) -> LockReview:
     """The tool files as they are now, beside what was approved of them."""
-    report = load_catalog(settings.tools, {**settings.variables, **environment()})
+    report = load_catalog(settings.tools, {**settings.variables, **environment()}, python=settings.python_tools)
     tools = tuple(report.catalog.tools.values())
     locks = Locks(settings.tools)
     return LockReview(tools, tuple(locks.changes(tools)), report.problems, tuple(locks.faults), settings.tools)

@@ -319,7 +319,12 @@ def _own_token(settings: Settings, service: TokenService, verifier: TokenVerifie
 
 def load_tools(settings: Settings) -> CatalogSource:
     """The tools of the settings. A broken file is logged and its tools are missing; no usable file at all is an error."""
-    source = CatalogSource(settings.tools, {**settings.variables, **environment()}, settings.tools_lock)
+    source = CatalogSource(
+        settings.tools,
+        {**settings.variables, **environment()},
+        settings.tools_lock,
+        python=settings.python_tools,
+    )
     _log_problems(source.report)
     if source.report.problems and not source.catalog.tools:
         first = source.report.problems[0]
@@ -332,3 +337,5 @@ def _log_problems(report: LoadReport) -> None:
         log.error("tool_file_invalid", where=problem.where, problem=problem.message, hint=problem.hint)
     for warning in report.warnings:
         log.warning("tool_not_locked", where=warning.where, problem=warning.message, hint=warning.hint)
+    for file in report.passed_over:
+        log.warning("python_tools_off", where=file.where, problem=file.message, hint=file.hint)

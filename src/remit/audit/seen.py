@@ -145,6 +145,20 @@ class ApprovalSeen(Protocol):
         ...
 
 
+class ParentSeen(Protocol):
+    """What the trail sees of the call whose code makes another."""
+
+    @property
+    def call_id(self) -> str:
+        """Names it in the trail."""
+        ...
+
+    @property
+    def tool(self) -> str:
+        """Which tool's code it is."""
+        ...
+
+
 class TargetSeen(Protocol):
     """What the trail sees of a target."""
 

@@ -30,6 +30,7 @@ from remit.audit.event import Facts, Kind
 from remit.audit.seen import (
     ApprovalSeen,
     DecisionSeen,
+    ParentSeen,
     RequestSeen,
     ResponseSeen,
     ResultSeen,
@@ -55,14 +56,28 @@ class Trail:
         self._clock = clock
 
     def record(
-        self, *, door: str, tool: str, arguments: Mapping[str, Any] | None = None, request_id: str = ""
+        self,
+        *,
+        door: str,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        request_id: str = "",
+        parent: ParentSeen | None = None,
     ) -> Record:
-        """A record for one call, as it came in at ``door``. Nothing is written yet."""
+        """A record for one call, as it came in at ``door``. Nothing is written yet.
+
+        ``parent``: the call whose code makes this one.
+        """
         facts: Facts = {
             "door": door,
             "tool": {"name": event.text(tool, _MAX_NAME)},
             "request_id": event.text(request_id, _MAX_NAME),
         }
+        if parent is not None:
+            facts["parent"] = {
+                "call_id": event.text(parent.call_id, _MAX_NAME),
+                "tool": event.text(parent.tool, _MAX_NAME),
+            }
         if arguments is not None:
             facts["arguments"] = event.of_arguments(arguments)
         return Record(self._store, self._clock, facts)
@@ -214,6 +229,11 @@ class Record:
             "path": event.text(template),
             "carried_by": "proxy",
         }
+
+    def made_calls(self, count: int) -> None:
+        """How many calls the tool's code made; each has a record that names this one as its parent."""
+        self._mark("code_us")
+        self._outcome["inner_calls"] = count
 
     def answered(self, result: ResultSeen) -> None:
         """What the agent gets."""

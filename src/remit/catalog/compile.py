@@ -16,12 +16,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 from remit.catalog.approval import compile_approval
 from remit.catalog.binding import Arguments
+from remit.catalog.code import Written
 from remit.catalog.definition import AnnotationsBlock, RequestBlock, ToolBlock, ToolFile, amount
-from remit.catalog.document import Document, DocumentInvalid, read_document
+from remit.catalog.document import DocumentInvalid, Position, read_document
 from remit.catalog.environment import expand
 from remit.catalog.examples import compile_examples, shown_arguments
 from remit.catalog.grammar import read_tool_file
@@ -29,6 +31,7 @@ from remit.catalog.limits import compile_limits
 from remit.catalog.paging import compile_paging, with_paging
 from remit.catalog.plan import RequestPlan, ResponsePlan, RetryPlan
 from remit.catalog.problem import Flaw, Flaws, Path, Problem
+from remit.catalog.python_code import Surroundings, compile_code, split_limits
 from remit.catalog.request_plan import RequestCompiler, plan_retry
 from remit.catalog.response_plan import compile_object_schema, compile_response, with_marks
 from remit.catalog.schema import Schema
@@ -47,6 +50,23 @@ _PROPERTY_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM
 _UNREADABLE_ROOTS: Final = ("$ref", "allOf", "anyOf", "oneOf", "not", "patternProperties", "unevaluatedProperties")
 
 
+class Positioned(Protocol):
+    """A tool file's plain data, and where in the file each value stands."""
+
+    @property
+    def data(self) -> Any:
+        """As YAML has it."""
+        ...
+
+    def locate(self, path: Path, *, key: bool = False) -> Position:
+        """Line and column, as near as the path can be followed."""
+        ...
+
+
+#: Index of a tool that is code → that code.
+Codes = Mapping[int, Written]
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledFile:
     """What became of one file: tools, or problems."""
@@ -62,20 +82,27 @@ def compile_text(text: str, file: str, environment: Mapping[str, str]) -> Compil
     except DocumentInvalid as error:
         faults = (Problem(file, *fault.position, fault.message, fault.hint) for fault in error.faults)
         return CompiledFile(problems=tuple(faults))
+    return compile_document(document, file, environment)
+
+
+def compile_document(
+    document: Positioned, file: str, environment: Mapping[str, str], codes: Codes = MappingProxyType({})
+) -> CompiledFile:
+    """2 to 5, for whatever gives the same data and knows where it stands. ``codes``: of the tools that are code."""
     flaws = Flaws()
     data = expand(document.data, environment, flaws)  # 2
     definition = read_tool_file(data, flaws)  # 3
-    tools = _tools(definition, document, file, flaws) if definition else []  # 4, 5
+    tools = _tools(definition, document, file, flaws, codes) if definition else []  # 4, 5
     if flaws:
         return CompiledFile(problems=tuple(_problem(flaw, document, file) for flaw in dict.fromkeys(flaws)))
     return CompiledFile(tools=tuple(tools))
 
 
-def _problem(flaw: Flaw, document: Document, file: str) -> Problem:
+def _problem(flaw: Flaw, document: Positioned, file: str) -> Problem:
     return Problem(file, *document.locate(flaw.path, key=flaw.at_key), flaw.message, flaw.hint)
 
 
-def _tools(definition: ToolFile, document: Document, file: str, flaws: Flaws) -> list[Tool]:
+def _tools(definition: ToolFile, document: Positioned, file: str, flaws: Flaws, codes: Codes) -> list[Tool]:
     upstream = compile_upstream(definition.upstream, flaws)
     check_auth(definition.upstream.auth, flaws)
     tools: list[Tool] = []
@@ -89,12 +116,13 @@ def _tools(definition: ToolFile, document: Document, file: str, flaws: Flaws) ->
             )
         lines.setdefault(block.name, line)
         compiler = _ToolCompiler(definition, upstream, path, flaws, partial(_where, document, file))
-        tool = compiler.compile(block, f"{file}:{line}")
-        tools.append(replace(tool, written=_written(document.data, index)))
+        tool = compiler.compile(block, f"{file}:{line}", is_code=index in codes)
+        tool = replace(tool, written=_written(document.data, index))
+        tools.append(compiler.with_code(tool, codes[index]) if index in codes else tool)
     return tools
 
 
-def _where(document: Document, file: str, path: Path) -> str:
+def _where(document: Positioned, file: str, path: Path) -> str:
     return f"{file}:{document.locate(path)[0]}"
 
 
@@ -119,7 +147,7 @@ class _ToolCompiler:
     flaws: Flaws
     where: Callable[[Path], str]
 
-    def compile(self, block: ToolBlock, where: str) -> Tool:
+    def compile(self, block: ToolBlock, where: str, *, is_code: bool = False) -> Tool:
         """The tool. It is of use only when nothing was added to the flaws."""
         upstream, path, flaws = self.definition.upstream, self.path, self.flaws
         block = with_paging(block)
@@ -138,7 +166,8 @@ class _ToolCompiler:
         plan = RequestCompiler(block.request, arguments, (*path, "request"), flaws).compile(
             self.upstream, retry, max_bytes
         )
-        self._check_unused(arguments)
+        if not is_code:
+            self._check_unused(arguments)
         compiled_schema = compile_object_schema(schema, (*path, "input"), flaws) or Schema({})
         self._check_examples(block, compiled_schema)
         auth = compile_auth(upstream.auth, block.auth, (*path, "auth"), flaws)
@@ -167,6 +196,21 @@ class _ToolCompiler:
             approval=compile_approval(block.approval, arguments.properties, (*path, "approval"), flaws),
             limits=limits,
             examples=compile_examples(block.examples, path, flaws, self.where),
+        )
+
+    def with_code(self, tool: Tool, written: Written) -> Tool:
+        """The tool, as what runs that code. Its digests are of the whole file, since the code may use all of it."""
+        if tool.auth.type == "token-exchange" and not tool.auth.scopes:
+            hint = "name in scopes what its calls may do; without, their tokens could do anything"
+            self.flaws.add((*self.path, "auth"), "a code tool has scopes", hint)
+        limits, of_requests = split_limits(tool.limits, f"{self.definition.name}/{tool.name}")
+        around = Surroundings(self.upstream, self.definition.upstream.retry, tool.plan.max_bytes)
+        return replace(
+            tool,
+            limits=limits,
+            code=compile_code(written, around, of_requests),
+            digest=_digest([tool.digest, written.digest, written.max_calls]),
+            written=_digest([tool.written, written.digest, written.max_calls]),
         )
 
     def _response(self, block: ToolBlock, plan: RequestPlan, schema: Mapping[str, Any]) -> ResponsePlan:

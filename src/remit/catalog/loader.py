@@ -1,4 +1,4 @@
-"""Tool files on disk → the catalog (door): load, reload what changed, watch.
+"""Tool files on disk → the catalog (door): load, reload what changed, watch. Python files only where that is wanted.
 
 A file that breaks keeps the tools it had; a file that is broken from the start has none. Neither takes
 another file's tools down.
@@ -16,23 +16,27 @@ from typing import Final
 from remit.catalog.compile import CompiledFile, compile_text
 from remit.catalog.lock_files import LOCK_NAME, LockMode, Locks
 from remit.catalog.problem import Problem
+from remit.catalog.python import compile_python, installed_tools
 from remit.catalog.tool import Catalog, Tool
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 MAX_FILES: Final = 5_000
-_SUFFIXES: Final = frozenset({".yaml", ".yml"})
+YAML: Final = frozenset({".yaml", ".yml"})
+PYTHON: Final = frozenset({".py"})
 
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
     """What was loaded, and everything that was wrong, in the order of files and lines.
 
-    ``warnings`` are tools that are served although they are not as `tools.lock` has them.
+    ``warnings`` are tools that are served although they are not as `tools.lock` has them, ``passed_over`` Python files
+    that are not run because that is switched off.
     """
 
     catalog: Catalog = field(default_factory=Catalog)
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    passed_over: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +48,33 @@ class _Loaded:
     tools: tuple[Tool, ...]
 
 
-def load_catalog(paths: Sequence[Path], environment: Mapping[str, str], lock: LockMode = "off") -> LoadReport:
-    """Load every ``.yaml`` and ``.yml`` file named by ``paths`` or below them. Never raises for what is in them."""
-    return CatalogSource(paths, environment, lock).report
+def load_catalog(
+    paths: Sequence[Path], environment: Mapping[str, str], lock: LockMode = "off", *, python: bool = False
+) -> LoadReport:
+    """Load every ``.yaml`` and ``.yml`` file named by ``paths`` or below them, with ``python`` also every ``.py``.
+
+    Never raises for what is in them.
+    """
+    return CatalogSource(paths, environment, lock, python=python).report
 
 
 class CatalogSource:
     """Where tools come from. ``report`` is the present state; ``reload`` makes the next.
 
-    ``lock``: what becomes of tools that are not as `tools.lock` has them. Enforced, they are not served.
+    ``lock``: what becomes of tools that are not as `tools.lock` has them. Enforced, they are not served. ``python``:
+    whether Python files are run for their tools, and packages that bring some.
     """
 
-    def __init__(self, paths: Sequence[Path], environment: Mapping[str, str], lock: LockMode = "off") -> None:
+    def __init__(
+        self, paths: Sequence[Path], environment: Mapping[str, str], lock: LockMode = "off", *, python: bool = False
+    ) -> None:
         self._paths = tuple(paths)
+        self._suffixes = YAML | PYTHON if python else YAML
         self._lock = lock
         self._environment = dict(environment)
         self._files: dict[Path, _Loaded] = {}
+        installed = installed_tools(self._environment) if python else {}
+        self._installed = {file: _Loaded("", compiled, compiled.tools) for file, compiled in installed.items()}
         self.report = LoadReport()
         self.reload()
 
@@ -70,11 +85,13 @@ class CatalogSource:
 
     def reload(self) -> LoadReport:
         """Read the files again and compile those whose text changed."""
-        found, problems = find_files(self._paths)
+        found, problems = find_files(self._paths, self._suffixes)
         before, self._files = self._files, {}
         for file in found:
             self._files[file] = self._load(file, before.get(file))
-            problems += self._files[file].compiled.problems
+        self._files |= self._installed
+        for loaded in self._files.values():
+            problems += loaded.compiled.problems
         tools, clashes = _unique(self._files, self.report.catalog)
         problems += clashes
         unlocked = Locks(self._paths).problems(tools) if self._lock != "off" else {}
@@ -82,8 +99,20 @@ class CatalogSource:
             tools = [tool for tool in tools if tool.name not in unlocked]
             problems += unlocked.values()
         warnings = sorted(unlocked.values()) if self._lock == "warn" else ()
-        self.report = LoadReport(Catalog.of(tools), tuple(sorted(problems)), tuple(warnings))
+        passed_over = tuple(self._passed_over())
+        self.report = LoadReport(Catalog.of(tools), tuple(sorted(problems)), tuple(warnings), passed_over)
         return self.report
+
+    def _passed_over(self) -> list[Problem]:
+        """Python files that somebody may miss."""
+        if self._suffixes >= PYTHON:
+            return []
+        found, _ = find_files([path for path in self._paths if path.exists()], PYTHON)
+        if not found:
+            return []
+        more = f" (nor are {len(found) - 1} more)" if len(found) > 1 else ""
+        hint = "set python_tools: true, if whoever can write here may run code in this server"
+        return [Problem(found[0].as_posix(), 0, 0, f"Python tools are switched off, so this is not run{more}", hint)]
 
     def _load(self, file: Path, before: _Loaded | None) -> _Loaded:
         name = file.as_posix()
@@ -93,7 +122,8 @@ class CatalogSource:
         digest = hashlib.sha256(text.encode()).hexdigest()
         if before and before.digest == digest:
             return before
-        compiled = compile_text(text, name, self._environment)
+        compiling = compile_python if file.suffix in PYTHON else compile_text
+        compiled = compiling(text, name, self._environment)
         kept = before.tools if before and compiled.problems else compiled.tools
         return _Loaded(digest, compiled, kept)
 
@@ -108,19 +138,22 @@ class CatalogSource:
         if not existing:
             return
         async for changes in awatch(*existing, stop_event=stop, debounce=200, step=50):
-            if any(Path(name).suffix in _SUFFIXES or Path(name).name == LOCK_NAME for _, name in changes):
+            if any(Path(name).suffix in self._suffixes or Path(name).name == LOCK_NAME for _, name in changes):
                 await changed(await asyncio.to_thread(self.reload))
 
 
-def find_files(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
-    """The tool files named by ``paths`` or below them, in order, and the paths that lead nowhere."""
+def find_files(paths: Sequence[Path], suffixes: frozenset[str] = YAML) -> tuple[list[Path], list[Problem]]:
+    """The tool files named by ``paths``, or with one of ``suffixes`` below them, in order, and the paths that lead
+    nowhere.
+    """
     problems: list[Problem] = []
     files: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            files.update(dict.fromkeys(_below(path)))
+            files.update(dict.fromkeys(_below(path, suffixes)))
         elif path.is_file():
-            files[path] = None
+            if _is_named(path, suffixes):
+                files[path] = None
         else:
             problems.append(Problem(path.as_posix(), 0, 0, "there is no such file or directory", "mend the path"))
     if len(files) > MAX_FILES:
@@ -128,10 +161,16 @@ def find_files(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
     return sorted(files)[:MAX_FILES], problems
 
 
-def _below(directory: Path) -> Iterator[Path]:
+def _is_named(path: Path, suffixes: frozenset[str]) -> bool:
+    """A file that is named itself may be called anything, but Python is only what is called so."""
+    return path.suffix in suffixes or (path.suffix not in PYTHON and suffixes >= YAML)
+
+
+def _below(directory: Path, suffixes: frozenset[str]) -> Iterator[Path]:
     for path in directory.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(directory).parts)
-        if path.suffix in _SUFFIXES and not hidden and path.is_file():
+        private = path.suffix in PYTHON and path.name.startswith("_")
+        if path.suffix in suffixes and not (hidden or private) and path.is_file():
             yield path
 
 

@@ -20,7 +20,7 @@ from remit.catalog.upstream import Upstream, check_header_names, check_header_te
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _LITERAL: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
 _COOKIE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _IN_PATH: Final = Encoding("simple", takes="scalar")
 _IN_HEADER: Final = Encoding("simple", takes="scalar")
 _IN_COOKIE: Final = Encoding("cookie", takes="scalar")
@@ -73,7 +73,7 @@ class RequestCompiler:
 
     def _segment(self, text: str) -> Segment:
         parts: list[str | Bound] = []
-        for index, part in enumerate(_PLACEHOLDER.split(text)):
+        for index, part in enumerate(PLACEHOLDER.split(text)):
             if index % 2:
                 parts.append(Bound(Field(part, _IN_PATH), self._path_argument(part)))
             elif part:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from remit.catalog.approval import ToolApproval
+from remit.catalog.code import Code
 from remit.catalog.examples import Example
 from remit.catalog.limits import NO_LIMITS, CallLimits
 from remit.catalog.plan import RequestPlan, ResponsePlan
@@ -58,7 +59,8 @@ class Tool:
     ``where`` is ``file:line`` of its definition, ``upstream`` the name of the file, ``digest`` the SHA-256 of the
     definition with everything resolved: what the model sees, what is sent, where to, and with which token.
     ``written`` is that of the definition as it stands in the file, and ``description_digest`` that of the API
-    description behind it, empty where there is none: what a lock pins.
+    description behind it, empty where there is none: what a lock pins. Where there is ``code``, that is what a call runs;
+    ``plan`` then says only where its requests go.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Tool:
     examples: tuple[Example, ...] = field(default=(), repr=False)
     written: str = ""
     description_digest: str = ""
+    code: Code | None = field(default=None, repr=False)
 
     @property
     def kind(self) -> str:
@@ -90,13 +93,13 @@ class Tool:
 
     @property
     def method(self) -> str:
-        """The HTTP method."""
-        return self.plan.method
+        """The HTTP method; code has none."""
+        return "" if self.code else self.plan.method
 
     @property
     def path(self) -> str:
-        """The path as written, below the upstream's base URL: ``/orders/{order_id}``."""
-        return self.plan.path
+        """The path as written, below the upstream's base URL: ``/orders/{order_id}``; code has none."""
+        return "" if self.code else self.plan.path
 
     def validate(self, arguments: Mapping[str, Any]) -> None:
         """Check the arguments against the input schema. Raises ``ArgumentsInvalid``: at most 5 problems, no values."""

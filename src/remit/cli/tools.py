@@ -75,7 +75,8 @@ def _loaded(settings: Settings) -> tuple[list[Tool], Sequence[Problem]]:
     from remit.catalog.loader import load_catalog
     from remit.settings import environment
 
-    report = load_catalog(settings.tools, {**settings.variables, **environment()}, settings.tools_lock)
+    variables = {**settings.variables, **environment()}
+    report = load_catalog(settings.tools, variables, settings.tools_lock, python=settings.python_tools)
     return list(report.catalog.tools.values()), report.problems
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from remit.audit.trail import Record
-from remit.call import ToolCall, Watch
+from remit.call import NOBODY, ToolCall, Watch
 from remit.catalog.tool import Catalog, Tool
 from remit.downstream.refusal import quotes
 from remit.downstream.result import ToolResult, with_data
@@ -72,6 +72,28 @@ class Permissions:
             return permission
         return await self._approved(asked, permission, record, watch)
 
+    async def permit_within(self, asked: Asked, outer: Permission, record: Record) -> Permission:
+        """May this call be made by the code of a tool whose own call was permitted by ``outer``.
+
+        The approval of that call covers it, as far as policy takes it for enough: nobody is asked in between, when a
+        part of the work is done. Its token gets no longer a life.
+        """
+        question = await self._question(asked)
+        if outer.approval is not None:
+            question = replace(question, approval=state_of(outer.approval))
+        demands = with_floor(await self._decided(asked, question, record, NOBODY), asked.operation)
+        approval, binding = outer.approval, outer.binding
+        approved = approval is not None and binding is not None and fits(terms_of(demands.approvals), approval, binding)
+        if demands.approvals and not approved:
+            raise PolicyFailed(
+                "policy demands an approval of this call, which only the tool's own call can have",
+                detail=f"{asked.operation.name} demands what {outer.question.tool.name} was not called under",
+                hint="let policy demand the approval of the tool whose code makes the call",
+            )
+        wanted = self._wanted(asked, demands)
+        wanted = replace(wanted, max_lifetime=min(wanted.max_lifetime, outer.wanted.max_lifetime))
+        return Permission(demands, wanted, question, approval, binding)
+
     async def foresee(self, asked: Asked, watch: Watch) -> Wanted:
         """What would be asked of the token service for this call, if it is permitted. Raises as ``permit`` does.
 
@@ -85,7 +107,12 @@ class Permissions:
         return self._wanted(asked, with_floor(demands, asked.operation))
 
     async def settle(self, asked: Asked, permission: Permission, record: Record) -> None:
-        """Use the approval up, and remember the pair: the last thing before the intent."""
+        """Use the approval up, and remember the pair: the last thing before the intent.
+
+        A call that code makes rests on the approval of its tool's call, which has used it up.
+        """
+        if asked.call.parent is not None:
+            return
         if permission.approval is not None and permission.binding is not None:
             record.approved(await self._panel.approvals.use(permission.approval.id, permission.binding))
         await self._panel.pairs.met(asked.principal, asked.acting)
@@ -247,6 +274,7 @@ class Permissions:
             door=call.door,
             request_id=call.request_id,
             client=call.client,
+            parent=call.parent.tool if call.parent else "",
             first_time=await self._panel.pairs.is_first(asked.principal, asked.acting),
             supported=OF_A_ROUTE if asked.operation.kind == "route" else SUPPORTED,
         )

@@ -156,7 +156,7 @@ class Question:
     """May ``principal``, through ``acting``, see, call or have ``tool``? ``now`` in seconds since the epoch.
 
     ``client`` is what the client says of itself. ``first_time``: this agent has not acted for this user before.
-    ``supported``: the obligations that can be enforced.
+    ``supported``: the obligations that can be enforced. ``parent``: the tool whose code makes the call, if one does.
     """
 
     phase: Phase
@@ -172,6 +172,7 @@ class Question:
     first_time: bool = False
     result: ResultFacts = ResultFacts()
     supported: tuple[str, ...] = SUPPORTED
+    parent: str = ""
 
     def document(self) -> dict[str, Any]:
         """The input document. Raises ``PolicyFailed`` where engines would read it differently.
@@ -301,6 +302,7 @@ def _context(question: Question) -> dict[str, Any]:
         "approval": _approval(question.approval),
         "first_time": question.first_time,
         "supported_obligations": list(question.supported),
+        "parent": question.parent,
     }
 
 
@@ -430,6 +432,7 @@ def empty_document(phase: Phase) -> dict[str, Any]:
             "approval": _approval(ApprovalState()),
             "first_time": False,
             "supported_obligations": list(SUPPORTED),
+            "parent": "",
         },
         "time": _time(0),
     }

@@ -170,6 +170,7 @@ class Settings(BaseSettings):
     state_dir: Path = Path(".remit")
     tools: tuple[Path, ...] = (Path("tools"),)
     tools_lock: Literal["off", "warn", "enforce"] = "off"
+    python_tools: bool = False
     policy: PolicySettings = PolicySettings()
     variables: Mapping[str, str] = Field(default_factory=dict)
     subject_token: Annotated[str, Field(repr=False)] = ""
