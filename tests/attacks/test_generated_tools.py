@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from mcp import Client
 
 from remit import demo
 from remit.audit.store.reader import open_reader
-from support.described_requests import Described
+from support.described_requests import Described, Seen
 from support.mcp_door import ERAS
 from support.tool_arguments import Arguments, some_arguments
 from support.watched_apis import WatchedCompany, watched_company
@@ -120,6 +120,29 @@ def test_every_request_is_as_the_description_of_its_api_says(driven: Driven) -> 
         described = Described(APIS / f"{api}.yaml")
         wrong = [(fault, seen) for seen in driven.company.apis[api].seen for fault in described.faults(seen)]
         assert not wrong, wrong[:3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"path": "/stock/lmp"}, "path sku: 'lmp' does not match"),
+        ({"path": "/stocks"}, "no operation"),
+        ({"method": "DELETE"}, "no operation"),
+        ({"path": "/stock", "query": "below=5.0"}, "query below: '5.0' is not of type 'integer'"),
+        ({"path": "/stock", "query": "sku=LMP-21&sku=CBL-02"}, "sku stands there twice"),
+        ({"path": "/stock", "query": "sku=LMP-21%2Clmp"}, "query sku: 'lmp' does not match"),
+        ({"path": "/stock", "query": "page=1"}, "query page is not described"),
+        ({"headers": {"x-other": "1"}}, "header x-other is not described"),
+        ({"headers": {"content-type": "application/json"}}, "a body is not described"),
+        ({"status": 201}, "answered 201"),
+        ({"path": "/counts", "method": "POST", "headers": {"content-type": "text/csv"}}, "text/csv is not described"),
+    ],
+)
+def test_what_a_description_does_not_know_is_found(changes: dict[str, Any], fault: str) -> None:
+    seen = Seen("GET", "/stock/LMP-21", "", {"authorization": "Bearer x"}, b"", 200)
+    described = Described(APIS / "stock.yaml")
+    assert described.faults(seen) == []
+    assert any(found.startswith(fault) for found in described.faults(replace(seen, **changes)))
 
 
 def test_no_result_and_no_log_holds_a_token(driven: Driven) -> None:
