@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,7 +13,7 @@ from remit.app.import_tools import Operations
 from remit.catalog.openapi.description import Note
 from remit.catalog.openapi.importing import idle
 from remit.catalog.openapi.report import Report, Taken
-from remit.catalog.openapi.selection import Candidate, LeftOut, Selected, Selection, by_reference
+from remit.catalog.openapi.selection import LeftOut, Selected, Selection, by_reference
 from remit.catalog.openapi.updating import Present, updated
 
 _IN_PLACE = Note(
@@ -28,8 +28,7 @@ def update(operations: Operations, selection: Selection, file: Present) -> Plann
     chosen = operations.select(selection)
     now = _tools_of(operations, file)
     before = _tools_of(Operations(replace(source, description=source.before)), file) if source.before else {}
-    wanted = _wanted(source, selection, chosen)
-    tools, faults = operations.taken(wanted)
+    tools, faults = operations.taken(chosen.taken)
     main = PurePosixPath(file.openapi)
     place = beside(source, (source.output.parent / main).parent.resolve(), name=main.name)
     changed = _upstream(source, file, place)
@@ -46,7 +45,7 @@ def update(operations: Operations, selection: Selection, file: Present) -> Plann
         taken=(*kept, *done.added),
         left_out=operations.unreadable + faults + others,
         budget=source.asked.budget,
-        notes=(*_notes(source), *idle(chosen), *source.description.notes),
+        notes=(*_notes(source, file), *idle(chosen), *source.description.notes),
         copied=tuple(shown_path(source, path) for path in copies),
         changes=done.changes,
         is_update=True,
@@ -69,16 +68,6 @@ def _tools_of(operations: Operations, file: Present) -> dict[str, Taken]:
     return found
 
 
-def _wanted(source: Source, selection: Selection, chosen: Selected) -> Sequence[Candidate]:
-    """What is selected; where nothing is said, what the description did not have before."""
-    if selection.says_something:
-        return chosen.taken
-    if source.before is None:
-        return ()
-    old = by_reference(Operations(replace(source, description=source.before)).candidates)
-    return [each for each in chosen.taken if each.reference not in old and each.request not in old]
-
-
 def _upstream(source: Source, file: Present, place: Beside) -> Mapping[str, Any]:
     """What the file has to say differently about the API."""
     changed: dict[str, Any] = {}
@@ -93,12 +82,11 @@ def _upstream(source: Source, file: Present, place: Beside) -> Mapping[str, Any]
 
 def _others(chosen: Selected, in_file: set[str]) -> tuple[LeftOut, ...]:
     """What is neither in the file nor comes into it."""
-    taken = (each.operation for each in chosen.taken if each.operation.pointer not in in_file)
-    left_out = (each for each in chosen.left_out if each.pointer not in in_file)
-    return (*left_out, *(LeftOut.of(operation, "not in the file") for operation in taken))
+    return tuple(each for each in chosen.left_out if each.pointer not in in_file)
 
 
-def _notes(source: Source) -> tuple[Note, ...]:
+def _notes(source: Source, file: Present) -> tuple[Note, ...]:
     asked = source.asked
-    said = bool(asked.name or asked.base_url or asked.audience or asked.scopes)
-    return (*((_SAID,) if said else ()), *((_IN_PLACE,) if source.before is None else ()))
+    said = ((asked.name, file.name), (asked.base_url.rstrip("/"), file.base_url), (asked.audience, file.audience))
+    differs = any(new and new != old for new, old in said) or bool(asked.scopes)
+    return (*((_SAID,) if differs else ()), *((_IN_PLACE,) if source.before is None else ()))

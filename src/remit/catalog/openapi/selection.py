@@ -33,11 +33,6 @@ class Selection:
     only_read: bool = False
     deprecated: bool = False
 
-    @property
-    def says_something(self) -> bool:
-        """Whether anything was asked for; without that all of a description is wanted."""
-        return self != Selection()
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

@@ -1,8 +1,7 @@
 """A tool file that was made from a description, and what the description says now (rule).
 
 What a person wrote stays: a description or scopes change only where the file still says what the description said before.
-A tool whose operation is gone becomes a comment. New operations come in where the selection asks for them, or, where it
-says nothing, those that the description did not have before.
+A tool whose operation is gone becomes a comment. What is selected and not there yet comes in at the end.
 """
 
 from __future__ import annotations
