@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_REQUEST
+from mcp_types import INTERNAL_ERROR, INVALID_REQUEST
+from mcp_types import Tool as ListedTool
 
 from remit.bridge import ToolCall
 from remit.catalog.tool import Tool, ToolAnnotations
 from remit.errors import TokenExpired
 from support.clock import FakeClock
-from support.mcp_door import ERAS, FakeBridge, a_tool, served
+from support.mcp_door import ERAS, FakeBridge, Served, a_tool, call_message, served
 
 pytestmark = pytest.mark.anyio
 eras = pytest.mark.parametrize("era", ERAS)
@@ -21,6 +23,12 @@ eras = pytest.mark.parametrize("era", ERAS)
 
 async def nothing(_call: ToolCall) -> Any:
     return {}
+
+
+async def listed(at: Served, era: str) -> list[ListedTool]:
+    """By a client that has not kept the list."""
+    async with at.client("token-alice", era) as client:
+        return (await client.list_tools()).tools
 
 
 def bridge_of(*tools: Tool) -> FakeBridge:
@@ -109,6 +117,79 @@ async def test_more_tools_come_on_further_pages_each_once(era: str) -> None:
             if (cursor := page.next_cursor) is None:
                 break
     assert seen == names
+
+
+def in_the_list(tool: Tool) -> dict[str, Any]:
+    """A tool that only reads, without title and output schema."""
+    hints = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
+    described = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
+    return {**described, "annotations": hints}
+
+
+@eras
+async def test_a_tool_is_written_for_each_era_as_it_stands(era: str) -> None:
+    """Whatever stands in it, what the list is put together by included."""
+    odd = a_tool(
+        "odd",
+        title='"tools":[]',
+        description='Says "tools":[] and \\"tools\\":[], ends a line\r\n\r\n, and is not ASCII: \u2603 \U0001f600',
+        input_schema={"type": "object", "properties": {"n": {"maximum": 10**30, "default": None}}, "x": {"tools": []}},
+    )
+    plain = a_tool("plain", title="", output_schema={"type": "object"})
+    async with served(bridge_of(odd, plain)) as at:
+        first, again = await listed(at, era), await listed(at, era)
+    assert first == again
+    assert [tool.model_dump(by_alias=True, exclude_none=True) for tool in first] == [
+        {**in_the_list(odd), "title": '"tools":[]'},
+        {**in_the_list(plain), "outputSchema": {"type": "object"}},
+    ]
+
+
+@pytest.mark.parametrize("request_id", ['"tools":[]', '\\"tools\\":[]', "1"])
+@eras
+async def test_tools_stand_nowhere_else_than_in_their_list(era: str, request_id: str) -> None:
+    async with served(bridge_of(a_tool("a"), a_tool("b"))) as at:
+        headers, message = call_message("", era)
+        message |= {"id": request_id, "method": "tools/list"}
+        headers |= {"Mcp-Method": "tools/list"}
+        headers.pop("Mcp-Name", None)
+        async with at.http() as http:
+            answer = await http.post("/mcp", headers=headers, json=message)
+    message = json.loads(answer.text.partition("data: ")[2] or answer.text)
+    assert message["id"] == request_id
+    assert [tool["name"] for tool in message["result"]["tools"]] == ["a", "b"]
+
+
+@eras
+async def test_nobody_is_shown_a_tool_as_it_was(era: str) -> None:
+    bridge = bridge_of(a_tool("a", title="before"), a_tool("b", title="stays"))
+    titles = []
+    async with served(bridge) as at:
+        titles.append([tool.title for tool in await listed(at, era)])
+        bridge.add(a_tool("a", title="after"), nothing)
+        titles.append([tool.title for tool in await listed(at, era)])
+        await at.door.notify_tools_changed()
+        titles.append([tool.title for tool in await listed(at, era)])
+    assert titles == [["before", "stays"], ["after", "stays"], ["after", "stays"]]
+
+
+@eras
+async def test_a_tool_that_the_protocol_has_no_words_for_is_a_fault_and_no_crash(era: str) -> None:
+    bridge = bridge_of(a_tool("a", input_schema={"type": "array"}))
+    async with served(bridge) as at, at.client("token-alice", era) as client:
+        with pytest.raises(MCPError) as caught:
+            await client.list_tools()
+    assert caught.value.error.code == INTERNAL_ERROR
+
+
+@eras
+async def test_a_tool_is_written_once(era: str) -> None:
+    """Nobody changes a tool: that a list does not show it tells that the SDK was not asked to write it again."""
+    schema: dict[str, Any] = {"type": "object"}
+    async with served(bridge_of(a_tool("a", input_schema=schema))) as at:
+        first = await listed(at, era)
+        schema["title"] = "changed"
+        assert await listed(at, era) == first
 
 
 @pytest.mark.parametrize(("mode", "version"), [("auto", "2026-07-28"), ("legacy", "2025-11-25")])

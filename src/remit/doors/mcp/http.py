@@ -36,6 +36,9 @@ from remit.oauth import WELL_KNOWN_PROTECTED_RESOURCE
 from remit.tokens.dpop import PROOF_ALGORITHMS
 from remit.web import is_secure
 
+#: The SDK writes JSON without spaces. Within a text its quotation marks would stand behind backslashes.
+_NO_TOOLS: Final = b'"tools":[]'
+_TOOLS: Final = b'"tools":[%b]'
 _METADATA_SECONDS: Final = 3600
 _PREFLIGHT_SECONDS: Final = 600
 #: What clients in a browser send besides what every page may.
@@ -142,6 +145,14 @@ class HttpDoor:
         held, challenge = _left(ctx, HELD), self._guard.step_up(error, fault_message(error, ctx.request_id))
         if isinstance(held, HeldResponse) and challenge is not None:
             held.become(challenge)
+
+    def put_tools(self, ctx: RequestContext, tools: bytes) -> bool:
+        """Into the response that the guard holds."""
+        held = _left(ctx, HELD)
+        if not isinstance(held, HeldResponse):
+            return False
+        held.fill(_NO_TOOLS, _TOOLS % tools)
+        return True
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """What must be open while requests are served; for the app's lifespan. Can be entered once."""

@@ -34,3 +34,10 @@ class Line(Protocol):
     def refused(self, ctx: RequestContext, error: RemitError) -> None:
         """The call ends with ``error``, which the door may tell in its own way besides."""
         ...
+
+    def put_tools(self, ctx: RequestContext, tools: bytes) -> bool:
+        """Have the answer's empty list of tools hold these when it is sent: JSON, each after a comma but the first.
+
+        ``False``: the door does not write its answers itself.
+        """
+        ...

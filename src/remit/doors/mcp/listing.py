@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from mcp_types import ListToolsResult, ToolAnnotations
 from mcp_types import Tool as ListedTool
+from mcp_types.methods import serialize_server_result
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from remit.catalog.tool import Tool
 
@@ -17,21 +21,39 @@ PAGE_SIZE: Final = 500
 LIST_TTL_MS: Final = 60_000
 
 
-def listed(tools: Sequence[Tool], cursor: str | None, *, any_json: bool) -> ListToolsResult:
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, and the cursor of the next."""
+
+    tools: Sequence[Tool]
+    next_cursor: str | None
+
+
+def page_of(tools: Sequence[Tool], cursor: str | None) -> Page:
     """One page of ``tools``, which are sorted by name and already filtered for the caller.
 
     The cursor is the last name of the page before, so a list that changes between two pages loses nothing.
-    ``any_json``: whether this revision lets an output schema describe any JSON value (2026-07-28).
     """
     start = bisect_right(tools, cursor, key=lambda tool: tool.name) if cursor else 0
     page = tools[start : start + PAGE_SIZE]
-    more = start + PAGE_SIZE < len(tools)
-    return ListToolsResult(
-        tools=[_listed_tool(tool, any_json=any_json) for tool in page],
-        next_cursor=page[-1].name if more else None,
-        ttl_ms=LIST_TTL_MS,
-        cache_scope="private",
-    )
+    return Page(page, page[-1].name if start + PAGE_SIZE < len(tools) else None)
+
+
+def without_tools() -> ListToolsResult:
+    """A list but for its tools."""
+    return ListToolsResult(tools=[], ttl_ms=LIST_TTL_MS, cache_scope="private")
+
+
+def written(tools: Sequence[Tool], version: str) -> list[bytes]:
+    """Each tool as JSON without line breaks, as a list has it in this revision of the protocol.
+
+    Raises ``ValidationError`` (pydantic's) for one that the revision does not allow.
+    """
+    result = without_tools()
+    result.tools = [_listed_tool(tool, any_json=version in MODERN_PROTOCOL_VERSIONS) for tool in tools]
+    document = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+    listed: list[dict[str, Any]] = serialize_server_result("tools/list", version, document)["tools"]
+    return [json.dumps(tool, separators=(",", ":")).encode() for tool in listed]
 
 
 def _listed_tool(tool: Tool, *, any_json: bool) -> ListedTool:

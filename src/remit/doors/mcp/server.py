@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -43,13 +43,15 @@ from pydantic import ValidationError
 from remit import __version__
 from remit.approvals.approval import ApprovalAnswer
 from remit.bridge import CallResult, ToolCall
+from remit.catalog.tool import Tool
 from remit.clock import Clock
 from remit.doors.mcp import sign_in
 from remit.doors.mcp.approval import asked, reply_in, shows_forms
 from remit.doors.mcp.arguments import check_bounds
 from remit.doors.mcp.contract import CallPath, SignIn, SignInOffer
 from remit.doors.mcp.line import Line, RequestContext
-from remit.doors.mcp.listing import listed
+from remit.doors.mcp.listing import without_tools
+from remit.doors.mcp.lists import Lists
 from remit.doors.mcp.rendering import answered, protocol_fault, refusal, unknown_tool
 from remit.doors.mcp.sealing import SealedState
 from remit.errors import (
@@ -109,23 +111,28 @@ class ToolServer:
             on_call_tool=self._call_tool,
             on_subscriptions_listen=self._serve_changes,
         )
-        self.sdk.middleware.append(SealedState(state_keys, self._principal_of))
+        self._lists = Lists(line, self._visible_tools)
+        self.sdk.middleware += [SealedState(state_keys, self._principal_of), self._lists]
 
     async def notify_tools_changed(self) -> None:
         """Tell the clients that listen that the list of tools is another one."""
+        self._lists.forget()
         await self._changes.publish(ToolsListChanged())
 
     def end_streams(self) -> None:
         """End the streams of change notices in good order, so that nobody waits for them when serving ends."""
         self._listen.close()
 
-    async def _list_tools(self, ctx: RequestContext, params: PaginatedRequestParams | None) -> ListToolsResult:
+    async def _list_tools(self, _ctx: RequestContext, _params: PaginatedRequestParams | None) -> ListToolsResult:
+        """All but the tools, which ``Lists`` puts in."""
+        return without_tools()
+
+    async def _visible_tools(self, ctx: RequestContext) -> Sequence[Tool]:
         try:
             with _only_known_errors():
-                tools = await self._bridge.visible_tools(self._line.door, await self._line.token_of(ctx))
+                return await self._bridge.visible_tools(self._line.door, await self._line.token_of(ctx))
         except RemitError as error:
             raise protocol_fault(error) from error
-        return listed(tools, params.cursor if params else None, any_json=_is_modern(ctx))
 
     async def _call_tool(
         self, ctx: RequestContext, params: CallToolRequestParams

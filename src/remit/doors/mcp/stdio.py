@@ -88,6 +88,10 @@ class StdioDoor:
     def refused(self, ctx: RequestContext, error: RemitError) -> None:
         """There is nothing here but the result."""
 
+    def put_tools(self, ctx: RequestContext, tools: bytes) -> bool:  # noqa: ARG002  as the protocol has it
+        """The SDK writes the answer."""
+        return False
+
     async def _remember_session(self, ctx: RequestContext, _params: NotificationParams) -> None:
         """Only clients of the handshake era say this; they are told of changes without asking."""
         self._session = ctx.session
