@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,14 @@ def test_each_folder_has_its_own_lock(tmp_path: Path) -> None:
     assert list(json.loads((one / LOCK_NAME).read_text(encoding="utf-8"))["tools"]) == ["look_up"]
     assert list(json.loads((other / LOCK_NAME).read_text(encoding="utf-8"))["tools"]) == ["refund"]
     assert not load_catalog(paths, {}, "enforce").problems
+
+
+def test_a_tool_from_elsewhere_needs_the_first_lock(tmp_path: Path) -> None:
+    """An installed package brings tools, too."""
+    write(tmp_path, look())
+    approve(tmp_path)
+    tool = replace(tool_of(refund()), where="/elsewhere/package.py:7")
+    assert list(Locks([tmp_path]).problems([tool])) == ["refund"]
+    assert list(Locks([]).problems([tool])) == ["refund"]
+    assert Locks([tmp_path]).write([*load_catalog([tmp_path], {}).catalog.tools.values(), tool])
+    assert Locks([tmp_path]).problems([tool]) == {}

@@ -54,12 +54,12 @@ class Locks:
         return self._locks[place] if place is not None and place.exists() else None
 
     def grouped(self, tools: Iterable[Tool]) -> dict[Path, tuple[Lock, list[Tool]]]:
-        """Each lock with the tools that it is for."""
+        """Each lock with the tools that it is for; the first is for those from elsewhere, too."""
         groups: dict[Path, tuple[Lock, list[Tool]]] = {file: (lock, []) for file, lock in self._locks.items()}
+        first = next(iter(groups), Path(LOCK_NAME))
         for tool in tools:
-            place = self._lock_of(Path(tool.where.rpartition(":")[0]))
-            if place is not None:
-                groups[place][1].append(tool)
+            place = self._lock_of(Path(tool.where.rpartition(":")[0])) or first
+            groups.setdefault(place, (Lock(), []))[1].append(tool)
         return groups
 
     def changes(self, tools: Iterable[Tool]) -> list[Change]:
