@@ -60,7 +60,8 @@ def words_of(text: str) -> str:
 
 def _fitted(name: str, operation: Operation, prefix: str, *, is_taken: bool) -> str:
     name = name if name[:1].isalpha() else f"{operation.method.lower()}_{name}".rstrip("_")
-    name = f"{words_of(prefix)}_{name}" if prefix else name
+    before = words_of(prefix).lstrip("0123456789_")
+    name = f"{before}_{name}" if before else name
     if len(name) <= BUDGET and not is_taken:
         return name
     place = operation.pointer.partition("#")[2]

@@ -111,8 +111,9 @@ _DEEP: Final = _BY_NAME | {
         "prefixItems",
     ),
 }
-#: No schema is nested deeper than this, references followed; many JSON parsers stop at 128 or 256.
-_MAX_NESTED: Final = 40
+#: No schema is nested deeper than this, references counted; each takes up to two levels of JSON, and parsers stop at
+#: 128 or 256 of them.
+_MAX_NESTED: Final = 56
 _MAX_DEFAULT: Final = 200
 _MAX_SCHEMA_TITLE: Final = 100
 _EACH_VALUE: Final = 24

@@ -55,12 +55,14 @@ class Renaming:
     def _fill(self, renames: Renames, parts: list[JsonSchema]) -> None:
         members: dict[str, list[JsonSchema]] = {}
         for part in parts:
+            for key in part.get("required", ()):  # it may be described by no schema at all
+                members.setdefault(key, [])
             for key, member in part.get("properties", {}).items():
                 members.setdefault(key, []).append(member)
         others = [(part, other) for part in parts for other in _others(part)]
         for key, schemas in members.items():
             schemas += [other for part, other in others if key not in part.get("properties", {})]
-            renames.members[key] = (self._wire.get(key, key), self._of(schemas))
+            renames.members[key] = (self._wire.get(key, key), self._of(schemas) if schemas else None)
         items = [item for part in parts for item in (part.get("items"), *part.get("prefixItems", ())) if item]
         renames.others = self._of([other for _, other in others]) if others else None
         renames.items = self._of(items) if items else None
