@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from remit.catalog.compile import compile_text
+from remit.catalog.openapi.overlay import read_overlay
 from remit.clock import SystemClock
 from remit.errors import PolicyInvalid, SettingsInvalid
 from remit.policy.bundle import load_policy
@@ -71,6 +72,8 @@ def test_yaml_is_a_tool_file_a_tool_or_settings_and_loads(block: Block, tmp_path
         assert bool(problems) == (block.path == "tools/broken.yaml"), problems
     elif block.path.startswith(("policy/", "next/")) or document.keys() == {"needs"}:
         assert not check_tables({"roles": {"support-lead": {}}, **document})
+    elif "overlay" in document:
+        assert read_overlay(document, "ours.yaml").actions
     elif "request" in document:
         body = "".join(f"    {line}\n" for line in block.text.splitlines())
         assert not compile_text(_TOOL_FILE + body, "example.yaml", {}).problems
