@@ -38,7 +38,7 @@ def test_a_tool_of_a_curl_command_passes_lint_and_test_and_holds_no_secret(remit
         "T206",
     }
     assert remit("test", "get_customer").out == "1 passed\n"
-    assert 'remit call get_customer customer_id=C1042 \'include:=["orders", "notes"]\' --as alice --dry-run' in done.err
+    assert 'remit call get_customer customer_id=C1042 \'include=["orders", "notes"]\' --as alice --dry-run' in done.err
 
 
 def test_what_lint_says_of_a_new_api_is_all_that_a_call_needs(remit: Terminal) -> None:

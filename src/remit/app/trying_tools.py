@@ -237,7 +237,7 @@ async def try_live(
 
 def _why_not(tool: Tool, example: Example, *, writes: bool) -> str:
     if not example.user:
-        return "the example does not say who calls"
+        return "the example does not say who calls: add `as`, with a user of sts.users"
     if example.through:
         return "nobody hands a live call on"
     if not tool.annotations.read_only and not writes:

@@ -18,6 +18,7 @@ _WIDTH: Final = 118
 _OPEN: Final = frozenset({"upstream", "auth", "tools", "input", "properties", "request", "examples", "expect"})
 _PLAIN: Final = re.compile(r"[A-Za-z_$/][A-Za-z0-9_$/.@+-]*( [A-Za-z0-9_$/.@+(-][A-Za-z0-9_$/.@+)-]*)*")
 _PLAIN_LINE: Final = re.compile(r"[A-Za-z_$/][A-Za-z0-9_$/.@+{}~%-]*( [A-Za-z0-9_$/.@+('-][A-Za-z0-9_$/.@+),;'?!-]*)*")
+_AMOUNT: Final = re.compile(r"[1-9][0-9]*(ms|s|m|h|B|KiB|MiB)")
 _URL: Final = re.compile(r"https?://[A-Za-z0-9.:/_~-]+[A-Za-z0-9/_~-]")
 #: What YAML 1.1 takes for something else than a text.
 _TRAPS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
@@ -113,7 +114,7 @@ def flow(value: Any) -> str:
 
 def _scalar(text: str, plain: re.Pattern[str]) -> str:
     """A text without quotes where nothing else can be meant by it."""
-    is_plain = plain.fullmatch(text) or (plain is _PLAIN_LINE and _URL.fullmatch(text))
+    is_plain = plain.fullmatch(text) or _AMOUNT.fullmatch(text) or (plain is _PLAIN_LINE and _URL.fullmatch(text))
     if is_plain and text.lower() not in _TRAPS and scalar(text) == text:
         return text
     return "".join(map(_escaped, json.dumps(text, ensure_ascii=False)))

@@ -208,7 +208,7 @@ def _call(made: Made, user: str) -> str:
     import shlex
 
     words = [
-        f"{name}={value}" if isinstance(value, str) else f"{name}:={json.dumps(value)}"
+        f"{name}:=null" if value is None else f"{name}={value if isinstance(value, str) else json.dumps(value)}"
         for name, value in made.tool.examples[-1].arguments.items()
     ]
     return shlex.join(["remit", "call", made.tool.name, *words, "--as", user])
