@@ -52,7 +52,7 @@ def at(schema: Any, schemas: dict[str, Any] | None = None, **level: Any) -> Json
 
 
 @given(SCHEMAS, TABLES, st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 def test_what_fits_the_described_schema_fits_every_level(
     schema: Any, table: dict[str, Any], data: st.DataObject
 ) -> None:
@@ -66,7 +66,7 @@ def test_what_fits_the_described_schema_fits_every_level(
 
 
 @given(SCHEMAS, TABLES)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=15)
 def test_every_level_is_valid_and_has_only_keys_that_models_take(schema: Any, table: dict[str, Any]) -> None:
     description = posting(schema, table)
     for level in LEVELS:

@@ -22,6 +22,7 @@ MAX_FLAT: Final = 12
 BODY: Final = "body"
 MAX_TITLE: Final = 100
 MIN_DESCRIPTION: Final = 20
+_DEPRECATED: Final = " Deprecated: rather use another tool."
 
 #: What the list of tools has around a title, a description and a schema: the name, the annotations, the keys.
 _FRAME_BYTES: Final = 320
@@ -101,6 +102,7 @@ def titled(operation: Operation) -> str:
 
 def described(operation: Operation, limit: int) -> str:
     """What the operation does, for a model: its summary and its description, or at least its method and path."""
+    limit -= len(_DEPRECATED) if operation.deprecated else 0
     summary, text = plain(operation.summary, limit), plain(operation.description, limit)
     if text.casefold().startswith(summary.casefold().rstrip(".")) or not summary:
         said = text
@@ -109,7 +111,7 @@ def described(operation: Operation, limit: int) -> str:
     if len(said) < MIN_DESCRIPTION:
         request = plain(f"Calls {operation.method} {operation.path} of the API.", 300)
         said = f"{said.rstrip('.')}. {request}" if said else request
-    return said
+    return f"{said}{_DEPRECATED}" if operation.deprecated else said
 
 
 def chosen(operation: Operation, schemas: Mapping[str, JsonSchema]) -> Content | None:
