@@ -70,6 +70,11 @@ def test_a_request_that_names_no_scope_cannot_be_narrowed(allowed: tuple[str, ..
     "obligation",
     [
         Obligation("x", "redact_result", {"pointers": []}),
+        Obligation("x", "redact_result", {"mode": "mask"}),
+        Obligation("x", "redact_result", {"classes": [], "mode": "mask"}),
+        Obligation("x", "redact_result", {"classes": [], "pointers": ["/a"], "mode": "mask"}),
+        Obligation("x", "redact_result", {"classes": "pii", "mode": "mask"}),
+        Obligation("x", "redact_result", {"classes": ["pii"]}),
         Obligation("x", "redact_result", {"pointers": ["/a"], "mode": []}),
         Obligation("x", "redact_result", {"pointers": ["/a"], "mode": None}),
         Obligation("x", "", {}),

@@ -44,6 +44,8 @@ MediaRange = Annotated[
 ]
 BodyEncoding = Literal["json", "form", "multipart", "text", "binary", "xml", "merge-patch", "json-patch"]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
+#: What kind of data a value is, in the words of whoever writes policy.
+DataClass = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.:-]{1,64}$", examples=["pii"])]
 #: What one word of a challenge may be (RFC 6749 §3.3).
 Acr = Annotated[str, Field(max_length=256, pattern=r"^[!#-\[\]-~]+$", examples=["urn:example:acr:mfa"])]
 #: Of an approval; the user themself is asked with ``mode: user``.
@@ -191,6 +193,9 @@ class ResponseBlock(_Block):
         default=None, alias="schema", description="JSON Schema of the result, checked"
     )
     redact: list[str] = Field(default=[], max_length=50, description="Paths whose values are replaced by [redacted]")
+    classes: dict[DataClass, Annotated[list[str], Field(min_length=1, max_length=50)]] = Field(
+        default={}, max_length=20, description="Class of data → paths in the result, for policy to hide: pii: [name]"
+    )
     paging: PagingBlock | None = None
     max_bytes: Size = Field(default="64KiB", description="Of the result; lists are cut at an item boundary")
     max_items: int | None = Field(default=None, ge=1, le=10_000, description="Of any list of the result")

@@ -5,7 +5,7 @@ jmespath has neither loops nor recursion, so an expression costs at most its siz
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -80,14 +80,14 @@ class RedactPath:
             raise ExpressionInvalid("it leads nowhere")
         object.__setattr__(self, "_steps", steps)
 
-    def redact(self, data: Any) -> None:
-        """Replace every value the path leads to, in place. Where it leads nowhere nothing happens."""
+    def redact(self, data: Any, hide: Callable[[Any], Any] = lambda _value: REDACTED) -> None:
+        """Put ``hide`` of every value the path leads to into its place. Where it leads nowhere nothing happens."""
         root = [data]
         places: list[_Place] = [(root, 0)]
         for step in self._steps:
             places = [below for place in places for below in _below(place, step)]
         for container, key in places:
-            container[key] = REDACTED
+            container[key] = hide(container[key])
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,8 @@ class PagingPlan:
 class ResponsePlan:
     """A compiled response block. ``errors`` is keyed by status (``"404"``) or class (``"4xx"``); ``files`` are media types.
 
+    ``classes``: class of data → where it is in the result, for policy to hide.
+
     ``max_items``: of any list of the result, 0 for no bound.
     """
 
@@ -235,3 +237,4 @@ class ResponsePlan:
     paging: PagingPlan | None = None
     files: frozenset[str] = frozenset()
     errors: Mapping[str, Sentence] = field(default_factory=dict)
+    classes: Mapping[str, tuple[RedactPath, ...]] = field(default_factory=dict)

@@ -31,15 +31,15 @@ def compile_response(block: ResponseBlock, path: Path, flaws: Flaws) -> Response
     if block.select is not None:
         select = _expression(block.select, (*path, "select"), flaws)
     _check_files(block, (*path, "files"), flaws)
-    redact = (_redact_path(text, (*path, "redact", index), flaws) for index, text in enumerate(block.redact))
     return ResponsePlan(
         select=select,
         output=None if block.output is None else compile_object_schema(block.output, (*path, "schema"), flaws),
-        redact=tuple(found for found in redact if found is not None),
+        redact=_redact_paths(block.redact, (*path, "redact"), flaws),
         max_bytes=size,
         max_items=block.max_items or 0,
         files=frozenset(block.files),
         errors={status: _sentence(status, text, path, flaws) for status, text in block.errors.items()},
+        classes={name: _redact_paths(texts, (*path, "classes", name), flaws) for name, texts in block.classes.items()},
     )
 
 
@@ -74,8 +74,8 @@ def _check_files(block: ResponseBlock, path: Path, flaws: Flaws) -> None:
     for index, media in enumerate(block.files):
         if media.startswith("text/") or media == "application/json" or media.endswith("+json"):
             flaws.add((*path, index), f"{media} is read as data, it is no file", "take it out: it needs no mention")
-    if block.files and (block.select is not None or block.output is not None or block.redact):
-        hint = "leave select, schema and redact out, or make another tool of it"
+    if block.files and (block.select is not None or block.output is not None or block.redact or block.classes):
+        hint = "leave select, schema, redact and classes out, or make another tool of it"
         flaws.add(path, "of a file nothing can be selected, checked or redacted", hint, at_key=True)
     if block.files and block.paging is not None:
         flaws.add(path, "a file has no pages", "leave paging out, or make another tool of it", at_key=True)
@@ -87,6 +87,11 @@ def _expression(text: str, path: Path, flaws: Flaws) -> Expression | None:
     except ExpressionInvalid as error:
         flaws.add(path, f"not JMESPath: {error}", "see jmespath.org")
         return None
+
+
+def _redact_paths(texts: list[str], path: Path, flaws: Flaws) -> tuple[RedactPath, ...]:
+    found = (_redact_path(text, (*path, index), flaws) for index, text in enumerate(texts))
+    return tuple(each for each in found if each is not None)
 
 
 def _redact_path(text: str, path: Path, flaws: Flaws) -> RedactPath | None:

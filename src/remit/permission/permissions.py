@@ -15,17 +15,17 @@ from remit.audit.trail import Record
 from remit.call import NOBODY, ToolCall, Watch
 from remit.catalog.tool import Catalog, Tool
 from remit.downstream.refusal import quotes
-from remit.downstream.result import ToolResult, with_data
+from remit.downstream.result import ToolResult
 from remit.errors import PolicyFailed, ResultWithheld, ToolHidden
 from remit.exchange.messages import Wanted
 from remit.permission.approving import approval_of, binding_of, fits, state_of, terms_of
 from remit.permission.fitness import check_actor, check_held, check_sign_in, late_demands, wanted_by, with_floor
+from remit.permission.hiding import concerning, hidden
 from remit.permission.panel import NOTHING, Asked, Panel, Permission
 from remit.permission.visibility import Visibility
 from remit.policy.decision import Decision, Deny
 from remit.policy.input import ExchangeTarget, Phase, Question, ResultFacts
 from remit.policy.obligations import OF_A_ROUTE, OF_AN_EXCHANGE, SUPPORTED, Demands
-from remit.policy.redaction import Unredactable, redacted
 from remit.principal import ActingParty, Caller, Principal
 
 
@@ -213,15 +213,7 @@ class Permissions:
         question = replace(permission.question, phase=Phase.RESULT, result=facts, now=self._panel.clock.now())
         demands = await self._released(question, permission, record)
         redactions = (*permission.demands.redactions, *demands.redactions)
-        if not redactions:
-            return result
-        try:
-            return with_data(tool, result, redacted(result.unwrapped, redactions, self._panel.redaction_key))
-        except Unredactable as error:
-            raise ResultWithheld(
-                "the API acted, but its answer is a text of which policy wants to hide a part; it is withheld",
-                detail=str(error),
-            ) from error
+        return hidden(tool, result, redactions, self._panel.redaction_key)
 
     async def may_quote(self, permission: Permission, tool: Tool, status: int, record: Record) -> bool:
         """Whether the error for this status may hold those values of the API's answer that the tool file names.
@@ -230,13 +222,13 @@ class Permissions:
         """
         if not quotes(tool, status):
             return True
-        if permission.demands.redactions:
+        if concerning(tool, permission.demands.redactions):
             return False
         question = replace(
             permission.question, phase=Phase.RESULT, result=ResultFacts(status), now=self._panel.clock.now()
         )
         try:
-            return not (await self._released(question, permission, record)).redactions
+            return not concerning(tool, (await self._released(question, permission, record)).redactions)
         except ResultWithheld:
             return False
 

@@ -266,7 +266,7 @@ def _resource(tool: Operation) -> dict[str, Any]:
         "path": tool.path,
         "target": tool.auth.audience or tool.auth.resource,
         "tags": list(tool.tags),
-        "data_class": _data_class(tool.facts),
+        "data_class": data_class(tool.facts),
         "facts": dict(tool.facts),
         "digest": tool.digest,
     }
@@ -310,7 +310,7 @@ def _approval(approval: ApprovalState) -> dict[str, Any]:
     return {"state": approval.state, "id": approval.id, "approver": approval.approver, "method": approval.method}
 
 
-def _data_class(facts: Mapping[str, Any]) -> str:
+def data_class(facts: Mapping[str, Any]) -> str:
     """The fact ``dataClass`` of a tool: what kind of data it is about, by its author's own words."""
     value = facts.get("dataClass", "")
     return value if isinstance(value, str) else ""

@@ -20,6 +20,7 @@ _SAMPLES: Final[Mapping[str, Any]] = {
     "scopes": ["scope"],
     "seconds": 60,
     "pointers": ["/member"],
+    "classes": ["class"],
     "mode": "mask",
     "approvers": ["user"],
     "expires_in": 60,

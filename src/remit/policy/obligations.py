@@ -54,10 +54,14 @@ class Obligation:
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """What of a result to hide: JSON pointers (RFC 6901) as steps, where ``*`` is every item or member."""
+    """What of a result to hide: JSON pointers (RFC 6901) as steps, where ``*`` is every item or member.
+
+    And classes of data, of which a tool's file says where they are in its results.
+    """
 
     paths: tuple[tuple[str, ...], ...]
     mode: str
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +204,16 @@ def _limit_lifetime(properties: Mapping[str, Any]) -> int:
 
 
 def _redact_result(properties: Mapping[str, Any]) -> Redaction:
-    _only(properties, {"pointers", "mode"}, {"pointers", "mode"})
-    pointers = _texts(properties, "pointers")
-    if not pointers or not all(_POINTER.fullmatch(pointer) for pointer in pointers):
+    _only(properties, {"mode"}, {"pointers", "classes", "mode"})
+    named = {name: _texts(properties, name) for name in ("pointers", "classes") if name in properties}
+    if not named or not all(named.values()):
+        raise ValueError("it names no pointers and no classes")
+    pointers, classes = named.get("pointers", ()), named.get("classes", ())
+    if not all(_POINTER.fullmatch(pointer) for pointer in pointers):
         raise ValueError("pointers are not JSON pointers like /items/*/tax_id")
     if not isinstance(properties["mode"], str) or properties["mode"] not in _MODES:
         raise ValueError("mode is none of hash, mask and remove")
-    return Redaction(tuple(_steps(pointer) for pointer in pointers), properties["mode"])
+    return Redaction(tuple(_steps(pointer) for pointer in pointers), properties["mode"], classes)
 
 
 def _require_approval(properties: Mapping[str, Any]) -> ApprovalTerms:

@@ -1,18 +1,22 @@
-"""Rule: what policy hides of a result, along JSON pointers."""
+"""Rule: what policy hides of a result: along JSON pointers, and of classes along the paths that a tool's file names."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
+from remit.catalog.expression import RedactPath
 from remit.policy.obligations import Redaction
 
 MASK: Final = "[redacted]"
 _DIGEST_DIGITS: Final = 16
-#: Stands for a removed item of a list until every pointer was followed: those behind it keep their places.
+#: Stands for what was removed until every pointer was followed: what is behind it in a list keeps its place.
 _REMOVED: Final = object()
 
 
@@ -20,17 +24,26 @@ class Unredactable(Exception):
     """The result is a text, in which no pointer finds anything."""
 
 
-def redacted(data: Any, redactions: Iterable[Redaction], key: bytes) -> Any:
+#: Class of data → where it is in the results of a tool.
+Places = Mapping[str, Sequence[RedactPath]]
+
+
+def redacted(data: Any, redactions: Iterable[Redaction], key: bytes, places: Places = MappingProxyType({})) -> Any:
     """``data`` with what the redactions point at removed, masked or hashed; ``data`` itself stays as it was.
 
     A hash is an HMAC with ``key``, so equal values stay equal and nobody can try out values without the key. A
-    pointer that finds nothing changes nothing. Raises ``Unredactable``.
+    pointer or path that finds nothing changes nothing. Raises ``Unredactable``.
     """
+    redactions = tuple(redactions)
+    if any(name in places for redaction in redactions for name in redaction.classes):
+        data = copy.deepcopy(data)  # those paths are followed in place
     for redaction in redactions:
         if isinstance(data, str):
             raise Unredactable("the result is a text")
         for path in redaction.paths:
             data = _along(data, path, redaction.mode, key)
+        for place in (place for name in redaction.classes for place in places.get(name, ())):
+            place.redact(data, partial(_hidden, mode=redaction.mode, key=key))
     return _without_removed(data)
 
 
@@ -53,7 +66,7 @@ def _members(
             yield name, value
         elif rest:
             yield name, _along(value, rest, mode, key)
-        elif mode != "remove":
+        else:
             yield name, _hidden(value, mode, key)
 
 
@@ -64,10 +77,12 @@ def _items(node: list[Any], step: str, rest: tuple[str, ...], mode: str, key: by
         elif rest:
             yield _along(value, rest, mode, key)
         else:
-            yield _REMOVED if mode == "remove" or value is _REMOVED else _hidden(value, mode, key)
+            yield _hidden(value, mode, key)
 
 
-def _hidden(value: Any, mode: str, key: bytes) -> str:
+def _hidden(value: Any, mode: str, key: bytes) -> Any:
+    if mode == "remove" or value is _REMOVED:
+        return _REMOVED
     if mode == "mask":
         return MASK
     text = json.dumps(_without_removed(value), sort_keys=True)
@@ -77,7 +92,7 @@ def _hidden(value: Any, mode: str, key: bytes) -> str:
 def _without_removed(node: Any) -> Any:
     match node:
         case dict():
-            return {name: _without_removed(value) for name, value in node.items()}
+            return {name: _without_removed(value) for name, value in node.items() if value is not _REMOVED}
         case list():
             return [_without_removed(value) for value in node if value is not _REMOVED]
         case _:
