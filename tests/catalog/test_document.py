@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from typing import Any
 
 import pytest
@@ -86,6 +87,24 @@ def test_broken_syntax_is_named_with_its_place() -> None:
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000, "- " * 100_000, "? " * 100_000])
 def test_deep_nesting_is_refused_early(text: str) -> None:
     assert faults(text)[0][2] == "nested deeper than 48 levels"
+
+
+def test_nothing_of_a_text_waits_for_the_garbage_collector() -> None:
+    """What many large files were read with would be in memory all at once."""
+    text = "".join(f"k{number}: [a, {{b: c}}]\n" for number in range(500))
+    gc.collect()
+    gc.disable()
+    try:
+        read_document(text)
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
+
+
+def test_a_text_that_stands_there_often_is_kept_once() -> None:
+    first, second = read_document("[{some key: some text}, {some key: some text}]").data
+    assert next(iter(first)) is next(iter(second))
+    assert first["some key"] is second["some key"]
 
 
 def test_aliases_cannot_multiply_without_bound() -> None:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 import yaml
 from yaml.events import (
@@ -164,24 +164,16 @@ class _Composer:
         self.marks: dict[int, dict[str | int, tuple[Position, Position]]] = {}
         self.faults: list[Fault] = []
         self._frames: list[_Frame] = []
+        self._texts: dict[str, str] = {}  # each text once, however often it stands there
         self._anchors: dict[str, tuple[Any, int]] = {}  # name → value and how many values it is
         self._count = 0
         self._documents = 0
-        self._takers: dict[type[Event], Callable[[Any, Position], None]] = {
-            ScalarEvent: self._scalar,
-            MappingStartEvent: self._start,
-            SequenceStartEvent: self._start,
-            MappingEndEvent: self._end,
-            SequenceEndEvent: self._end,
-            AliasEvent: self._alias,
-            DocumentStartEvent: self._document,
-        }
 
     def take(self, event: Event) -> None:
         """The next event."""
-        taker = self._takers.get(type(event))
+        taker = self._TAKERS.get(type(event))
         if taker is not None:
-            taker(event, _position(event.start_mark))
+            taker(self, event, _position(event.start_mark))
 
     def _document(self, _: DocumentStartEvent, position: Position) -> None:
         self._documents += 1
@@ -203,11 +195,11 @@ class _Composer:
             self._stop(position, f"more than {MAX_VALUES} values, aliases counted each time", "split the file")
 
     def _scalar(self, event: ScalarEvent, position: Position) -> None:
-        value: Any = event.value
+        value: Any = self._texts.setdefault(event.value, event.value)
         if event.tag not in {None, "!", "tag:yaml.org,2002:str"}:
             self._fault(position, f'the tag "{event.tag[:60]}" is not used here', "leave the tag out")
         elif event.tag is None and event.implicit[0]:
-            value = scalar(event.value)
+            value = scalar(value)
         self._add_to_count(1, position)
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
@@ -264,3 +256,14 @@ class _Composer:
             first = frame.marks[value][0][0]
             self._fault(position, f'the key "{value[:60]}" is there already, in line {first}', "keep one of the two")
         return value
+
+    # Not bound to a composer: in a ring of references it would stay in memory, with every position of its text.
+    _TAKERS: ClassVar[dict[type[Event], Callable[[_Composer, Any, Position], None]]] = {
+        ScalarEvent: _scalar,
+        MappingStartEvent: _start,
+        SequenceStartEvent: _start,
+        MappingEndEvent: _end,
+        SequenceEndEvent: _end,
+        AliasEvent: _alias,
+        DocumentStartEvent: _document,
+    }
