@@ -200,6 +200,48 @@ def test_examples_are_chosen_by_a_part_of_their_names(remit: Terminal) -> None:
     assert (done.code, done.out) == (1, "0 passed\n")
 
 
+CODE = """
+from remit.tools import CallRefused, Ctx, TokenExchange, ToolSet
+
+desk = ToolSet("orders", base_url="https://orders.example.com/v1", auth=TokenExchange(audience="a", scopes=["orders:read"]))
+
+EXAMPLES = [
+    {"name": "both", "args": {"order_id": "O1"}, "as": "alice via agent-runner",
+     "upstream": [{"body": {"id": "O1", "customer": "C1"}}, {"body": {"name": "Ann"}}],
+     "expect": {"result": {"order": "O1", "customer": "Ann", "for": "alice"}, "scopes": ["orders:read"]}},
+    {"name": "no customer", "args": {"order_id": "O1"},
+     "upstream": [{"body": {"id": "O1", "customer": "C1"}}, {"status": 404}], "expect": {"error": "call_refused"}},
+    {"name": "a fault", "args": {"order_id": "O1"}, "upstream": {"body": []}, "expect": {"error": "tool_failed"}},
+    {"name": "no answer", "args": {"order_id": "O1"}, "expect": {"error": "call_refused", "request": {"path": "/x"}}},
+]
+
+
+@desk.tool(title="Get an order whole", read_only=True, examples=EXAMPLES)
+async def get_whole(ctx: Ctx, order_id: str) -> dict[str, str]:
+    \"\"\"Get an order with its customer. Use it when both are needed.\"\"\"
+    order = await ctx.api.get("/orders/{id}", id=order_id)
+    customer = await ctx.api.get("/customers/{id}", id=order["customer"])
+    return {"order": order["id"], "customer": customer["name"], "for": ctx.user}
+"""
+
+
+def test_code_is_run_with_the_answers_of_its_examples(remit: Terminal) -> None:
+    file = remit.cwd / "tools" / "desk.py"
+    file.parent.mkdir()
+    file.write_text(CODE, encoding="utf-8")
+    switched_on = {"REMIT_PYTHON_TOOLS": "true"}
+    done = remit("test", "--json", **switched_on)
+    assert done.document["problems"] == []
+    assert [(test["example"], test["outcome"], test["failures"]) for test in done.document["tests"]] == [
+        (name, "passed", []) for name in ("both", "no customer", "a fault", "no answer")
+    ]
+    assert done.document["tests"][3]["skipped"] == ["expect.request: code makes requests of its own"]
+    file.write_text(CODE.replace("/customers/", "/clients/"), encoding="utf-8")
+    assert remit("test", **switched_on).code == 0
+    file.write_text(CODE.replace('customer["name"]', '"Bob"'), encoding="utf-8")
+    assert 'result.customer: "Ann" → "Bob"' in remit("test", **switched_on).out
+
+
 def test_no_example_and_a_broken_file_are_failures(remit: Terminal) -> None:
     assert tried(remit, a_tool(examples=[])).code == 1
     (remit.cwd / "tools" / "broken.yaml").write_text("nonsense", encoding="utf-8")

@@ -10,17 +10,18 @@ What cannot be looked at is left out, and the reason is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from remit.app.showing import shown_by
 from remit.app.trying import Tried, trying
-from remit.catalog.lint import finding_of, lint_list, lint_text, tool_finding
+from remit.catalog.lint import Linted, finding_of, lint_list, lint_python, lint_text, tool_finding
 from remit.catalog.lint_finding import Finding
-from remit.catalog.loader import find_files, read_text
+from remit.catalog.loader import PYTHON, YAML, find_files, read_text
 from remit.catalog.lock_files import Locks
 from remit.catalog.problem import Problem
+from remit.catalog.python import read_python
 from remit.catalog.tool import Tool
 from remit.clock import Clock
 from remit.errors import SetupError
@@ -50,7 +51,8 @@ async def review(settings: Settings, paths: Sequence[Path], clock: Clock) -> Rev
 
 
 def _read(settings: Settings, paths: Sequence[Path], reviewed: Reviewed) -> None:
-    files, problems = find_files(paths)
+    suffixes = YAML | PYTHON if settings.python_tools else YAML
+    files, problems = find_files(paths, suffixes)
     reviewed.findings += map(finding_of, problems)
     reviewed.files = len(files)
     variables = {**settings.variables, **environment()}
@@ -59,9 +61,16 @@ def _read(settings: Settings, paths: Sequence[Path], reviewed: Reviewed) -> None
         if isinstance(text, Problem):
             reviewed.findings.append(finding_of(text))
             continue
-        linted = lint_text(text, file.as_posix(), variables)
+        linted = _linted(text, file, variables)
         reviewed.findings += linted.findings
         reviewed.tools += linted.tools
+
+
+def _linted(text: str, file: Path, variables: Mapping[str, str]) -> Linted:
+    name = file.as_posix()
+    if file.suffix in PYTHON:
+        return lint_python(read_python(text, name), text, name, variables)
+    return lint_text(text, name, variables)
 
 
 # ── scopes ───────────────────────────────────────────────────────────────────────────────

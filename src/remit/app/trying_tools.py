@@ -21,6 +21,7 @@ from remit.app.development import mint_for
 from remit.app.explaining import Supposed, question_of
 from remit.app.judging import Judge
 from remit.app.trying import trying
+from remit.app.trying_code import run_with
 from remit.app.wiring import App, running
 from remit.bridge import ToolCall
 from remit.catalog.examples import Example
@@ -29,7 +30,7 @@ from remit.clock import Clock
 from remit.credential import UnverifiedToken
 from remit.downstream.mocked import MockAnswer, answer_of
 from remit.downstream.request import CallContext, build_request
-from remit.downstream.result import shape
+from remit.downstream.result import ToolResult, shape
 from remit.errors import RemitError, SettingsInvalid, SetupError
 from remit.settings import Settings
 
@@ -119,21 +120,34 @@ async def _try(tool: Tool, example: Example, settings: Settings, tested: Tested)
         return
     try:
         tool.validate(example.arguments)
-        request = build_request(tool, example.arguments, _context(example, settings))
-        if expect.request is not None:
-            tested.check(request_failures(expect.request, tool, request))
-        if not example.answers:
-            tested.check(_without_answer(example))
-            return
-        answers = [MockAnswer(mock.status, mock.headers, mock.body) for mock in example.answers]
-        response, used = await answer_of(request, tool, answers)
-        result = shape(tool, response)
+        made = await _made(tool, example, settings, tested)
     except RemitError as error:
         tested.check(_error_failures(expect.error, error))
         return
-    if used < len(answers):
-        tested.check([f"only {used} of {len(answers)} answers were asked for"])
+    if made is None:
+        tested.check(_without_answer(example))
+        return
+    result, used = made
+    if used < len(example.answers):
+        tested.check([f"only {used} of {len(example.answers)} answers were asked for"])
     tested.check(_succeeded(example, result.data))
+
+
+async def _made(tool: Tool, example: Example, settings: Settings, tested: Tested) -> tuple[ToolResult, int] | None:
+    """The result, and how many of the answers it took; ``None`` where there is nothing to make one of."""
+    answers = [MockAnswer(mock.status, mock.headers, mock.body) for mock in example.answers]
+    context = _context(example, settings)
+    if tool.code is not None:
+        if example.expect.request is not None:
+            tested.skipped.append("expect.request: code makes requests of its own")
+        return await run_with(tool, tool.code, example.arguments, context, answers)
+    request = build_request(tool, example.arguments, context)
+    if example.expect.request is not None:
+        tested.check(request_failures(example.expect.request, tool, request))
+    if not answers:
+        return None
+    response, used = await answer_of(request, tool, answers)
+    return shape(tool, response), used
 
 
 def _succeeded(example: Example, result: Any) -> Iterator[str]:
@@ -170,7 +184,14 @@ def _codes(root: type[RemitError]) -> Iterator[str]:
         yield from _codes(leaf)
 
 
-_SEEN_OFFLINE: Final = frozenset({*_codes(errors.DownstreamError), errors.ArgumentsInvalid.code})
+_SEEN_OFFLINE: Final = frozenset(
+    {
+        *_codes(errors.DownstreamError),
+        *_codes(errors.CodeError),
+        errors.ArgumentsInvalid.code,
+        errors.RequestUnusable.code,
+    }
+)
 
 
 def _unseen_offline(code: str) -> str:

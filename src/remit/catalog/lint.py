@@ -11,15 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from remit.catalog.compile import compile_text
+from remit.catalog.compile import Positioned, compile_document, compile_text
 from remit.catalog.definition import ToolFile
-from remit.catalog.document import Document, read_document
+from remit.catalog.document import read_document
 from remit.catalog.environment import expand
 from remit.catalog.grammar import read_tool_file
 from remit.catalog.lint_finding import Finding, Note
 from remit.catalog.lint_rules import MAX_NAME, Seen, tool_notes
-from remit.catalog.lint_secrets import secret_notes
+from remit.catalog.lint_secrets import secret_notes, source_secrets
 from remit.catalog.problem import Flaws, Path, Problem
+from remit.catalog.python import Read
 from remit.catalog.shown import MAX_LIST_BYTES, MAX_LISTED, estimated_tokens, shown_bytes
 from remit.catalog.tool import Tool
 
@@ -30,7 +31,6 @@ class Linted:
 
     findings: tuple[Finding, ...]
     tools: tuple[Tool, ...] = ()
-    document: Document | None = None
 
 
 def lint_text(text: str, file: str, environment: Mapping[str, str]) -> Linted:
@@ -38,16 +38,32 @@ def lint_text(text: str, file: str, environment: Mapping[str, str]) -> Linted:
     compiled = compile_text(text, file, environment)
     if compiled.problems:
         return Linted(tuple(map(finding_of, compiled.problems)))
-    document = read_document(text)
+    return _linted(read_document(text), compiled.tools, file, environment)
+
+
+def lint_python(read: Read, text: str, file: str, environment: Mapping[str, str]) -> Linted:
+    """Look at one Python file that was ``read``."""
+    parts = [(document, compile_document(document, file, environment, document.codes)) for document in read.documents]
+    problems = [*read.problems, *(problem for _, compiled in parts for problem in compiled.problems)]
+    if problems:
+        return Linted(tuple(map(finding_of, problems)))
+    linted = [_linted(document, compiled.tools, file, environment) for document, compiled in parts]
+    found = [finding for each in linted for finding in each.findings]
+    found += (Finding(file, line, 1, note.code, note.message, note.fix) for line, note in source_secrets(text))
+    return Linted(tuple(sorted(found)), tuple(tool for each in linted for tool in each.tools))
+
+
+def _linted(document: Positioned, tools: Sequence[Tool], file: str, environment: Mapping[str, str]) -> Linted:
+    """What is to be said of a file that can be used."""
     definition = read_tool_file(expand(document.data, environment, Flaws()), Flaws())
     if definition is None:
         return Linted(())
     found = [
         _finding(note, file, document, "") for note in (*_address_notes(document.data), *secret_notes(document.data))
     ]
-    for seen in _seen(definition, compiled.tools):
+    for seen in _seen(definition, tools):
         found += (_finding(note, file, document, seen.tool.name) for note in tool_notes(seen))
-    return Linted(tuple(sorted(found)), compiled.tools, document)
+    return Linted(tuple(sorted(found)), tuple(tools))
 
 
 def finding_of(problem: Problem) -> Finding:
@@ -102,5 +118,5 @@ def _address_notes(data: Any) -> Iterator[Note]:
         yield Note("T202", path, "the API is called without TLS", fix)
 
 
-def _finding(note: Note, file: str, document: Document, tool: str) -> Finding:
+def _finding(note: Note, file: str, document: Positioned, tool: str) -> Finding:
     return Finding(file, *document.locate(note.path), note.code, note.message, note.fix, tool)

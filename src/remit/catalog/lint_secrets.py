@@ -45,6 +45,13 @@ def secret_notes(data: Any) -> Iterator[Note]:
             yield Note("T201", path, f"{_place(path)} looks like a secret: it is sent with every call", _FIX)
 
 
+def source_secrets(text: str) -> Iterator[tuple[int, Note]]:
+    """The lines of a program, from 1, with what issuers of keys write. What only looks random is not told: code does."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if _KNOWN.search(line):
+            yield number, Note("T201", (), "this looks like a secret", _FIX)
+
+
 def is_secret_name(name: str) -> bool:
     """Whether a parameter, header or member of that name holds a secret: ``api_key``, ``accessToken``; no page's token."""
     name = _HUMP.sub("_", name)

@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from typing import Final
 
 from remit.catalog.compile import CompiledFile, compile_document
 from remit.catalog.problem import Problem
-from remit.catalog.python_document import Misplaced, Source, document_of
+from remit.catalog.python_document import Misplaced, PythonDocument, Source, document_of
 from remit.errors import DefinitionInvalid
 from remit.tools import ToolSet
 
@@ -29,8 +30,21 @@ GROUP: Final = "remit.tools"
 _TELLING: Final = (ImportError, NameError, SyntaxError, AttributeError, TypeError)
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a Python file makes: its tool sets as data, or problems."""
+
+    documents: tuple[PythonDocument, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
 def compile_python(text: str, file: str, environment: Mapping[str, str]) -> CompiledFile:
     """Run a Python file, and compile the tool sets it makes. Raises nothing that the file can raise."""
+    return _compiled(read_python(text, file), file, environment)
+
+
+def read_python(text: str, file: str) -> Read:
+    """Run a Python file: the tool sets it makes, or every problem of any. Raises nothing that the file can raise."""
     digest = hashlib.sha256(text.encode()).hexdigest()
     module = ModuleType(f"remit_tools_{hashlib.sha256(file.encode()).hexdigest()[:12]}_{digest[:12]}")
     module.__file__ = file
@@ -39,8 +53,8 @@ def compile_python(text: str, file: str, environment: Mapping[str, str]) -> Comp
         _run(module, tree, file)
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever the operator's code does, the others are served
         sys.modules.pop(module.__name__, None)
-        return CompiledFile(problems=(_import_problem(error, file),))
-    return _compiled(_sets_in(module), Source(file, digest, tree), environment)
+        return Read(problems=(_import_problem(error, file),))
+    return _read(_sets_in(module), Source(file, digest, tree))
 
 
 def installed_tools(environment: Mapping[str, str]) -> dict[Path, CompiledFile]:
@@ -62,7 +76,8 @@ def _installed(point: EntryPoint, environment: Mapping[str, str]) -> tuple[str, 
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever the package does, the others are served
         return name, CompiledFile(problems=(_import_problem(error, name),))
     source = Source(file, hashlib.sha256(text.encode()).hexdigest(), ast.parse(text, file))
-    return file, _compiled([loaded] if isinstance(loaded, ToolSet) else _sets_in(loaded), source, environment)
+    read = _read([loaded] if isinstance(loaded, ToolSet) else _sets_in(loaded), source)
+    return file, _compiled(read, file, environment)
 
 
 def _run(module: ModuleType, tree: ast.Module, file: str) -> None:
@@ -77,21 +92,20 @@ def _sets_in(module: object) -> list[ToolSet]:
     return list({id(value): value for value in found}.values())
 
 
-def _compiled(tool_sets: Iterable[ToolSet], source: Source, environment: Mapping[str, str]) -> CompiledFile:
-    """All of its sets, or every problem of any."""
-    files = [_one(tool_set, source, environment) for tool_set in tool_sets]
-    if not files:
+def _read(tool_sets: Iterable[ToolSet], source: Source) -> Read:
+    read = [document_of(tool_set, source) for tool_set in tool_sets]
+    if not read:
         problem = Problem(source.file, 0, 0, "there is no ToolSet in it", "make one, or keep the file elsewhere")
-        return CompiledFile(problems=(problem,))
-    problems = tuple(problem for each in files for problem in each.problems)
+        return Read(problems=(problem,))
+    problems = tuple(problem for _, wrong in read for problem in _problems(wrong, source.file))
+    return Read(problems=problems) if problems else Read(tuple(document for document, _ in read))
+
+
+def _compiled(read: Read, file: str, environment: Mapping[str, str]) -> CompiledFile:
+    """All of its sets, or every problem of any."""
+    files = [compile_document(document, file, environment, document.codes) for document in read.documents]
+    problems = (*read.problems, *(problem for each in files for problem in each.problems))
     return CompiledFile(problems=problems) if problems else CompiledFile(tuple(t for each in files for t in each.tools))
-
-
-def _one(tool_set: ToolSet, source: Source, environment: Mapping[str, str]) -> CompiledFile:
-    document, wrong = document_of(tool_set, source)
-    if wrong:
-        return CompiledFile(problems=tuple(_problems(wrong, source.file)))
-    return compile_document(document, source.file, environment, document.codes)
 
 
 def _problems(wrong: Iterable[Misplaced], file: str) -> Iterator[Problem]:

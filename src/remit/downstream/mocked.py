@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -20,6 +20,20 @@ from remit.downstream.wire.text import encode_json
 _TOKEN = "a.token.of.no.use"
 
 
+#: What says how a body stood on the wire; here it stands as it is.
+_OF_THE_WIRE: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
+
+class _Content(httpx.AsyncByteStream):
+    """A body that is read as one from the network is."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
+
+
 @dataclass(frozen=True, slots=True)
 class MockAnswer:
     """One answer. The body is JSON, or, beside another content type, a text as it is."""
@@ -30,11 +44,11 @@ class MockAnswer:
 
     def response(self) -> httpx.Response:
         """As it comes from the wire."""
-        names = {name.lower(): value for name, value in self.headers.items()}
+        names = {name.lower(): value for name, value in self.headers.items() if name.lower() not in _OF_THE_WIRE}
         content = b"" if self.body is None else self._content(names.get("content-type", ""))
         if content:
             names.setdefault("content-type", "application/json")
-        return httpx.Response(self.status, headers=names, content=content)
+        return httpx.Response(self.status, headers=names, stream=_Content(content))
 
     def _content(self, content_type: str) -> bytes:
         is_text = isinstance(self.body, str) and content_type and "json" not in content_type
@@ -44,8 +58,8 @@ class MockAnswer:
 async def answer_of(request: ApiRequest, tool: Tool, answers: Sequence[MockAnswer]) -> tuple[ApiResponse, int]:
     """What the tool gets for the request when the API gives these answers, one after the other, and how many of them.
 
-    Repeats are made as they would be, without the pauses, and further pages are asked for. When no answer is left the API cannot be reached. Raises
-    leaves of ``DownstreamError``.
+    Repeats are made as they would be, without the pauses, and further pages are asked for. When no answer is left the
+    API cannot be reached. Raises leaves of ``DownstreamError``.
     """
     given = 0
 
