@@ -44,7 +44,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"approvals", "authorization", "catalog", "bridge", "doors", "sts", "resource", "settings", "app"},
     "app": COMMON
     | FIVE
-    | {"approvals", "authorization", "call", "catalog", "permission", "bridge", "doors", "login", "sts", "settings"},
+    | {
+        "approvals",
+        "authorization",
+        "call",
+        "catalog",
+        "permission",
+        "bridge",
+        "doors",
+        "login",
+        "sts",
+        "settings",
+        "tools",
+    },
     "cli": COMMON
     | FIVE
     | {
