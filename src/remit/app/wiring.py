@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import anyio
 import structlog
@@ -52,6 +52,8 @@ log = structlog.get_logger("remit")
 
 #: How often approvals that have expired are erased with all they hold.
 _SWEEP_SECONDS: Final = 60.0
+_First = TypeVar("_First")
+_Second = TypeVar("_Second")
 ToolsChanged = Callable[[], Awaitable[None]]
 
 
@@ -155,8 +157,10 @@ async def running(
         verifier = AnyIssuer(TokenVerifier(trusted), asked) if asked else TokenVerifier(trusted)
         service = _exchange_service(settings, sts, http, clock)
         service_verifier = _service_verifier(settings, sts, http)
-        tools = load_tools(settings)
-        policies = await open_policies(settings if serving else for_one(settings), clock, trail, stack)
+        tools, policies = await _at_once(
+            asyncio.to_thread(load_tools, settings),
+            open_policies(settings if serving else for_one(settings), clock, trail, stack),
+        )
         if sts is not None:
             sts.policy = ExchangePolicyOf(policies.live, clock, _claim_names(settings))
         secret = InstallationSecret(settings.state_dir / "secret.key")
@@ -200,6 +204,16 @@ async def running(
             trail,
             gateway=gateway,
         )
+
+
+async def _at_once(first: Awaitable[_First], second: Awaitable[_Second]) -> tuple[_First, _Second]:
+    """What both come to, once both have. Of two errors the first one's is raised."""
+    one, other = await asyncio.gather(first, second, return_exceptions=True)
+    if isinstance(one, BaseException):
+        raise one
+    if isinstance(other, BaseException):
+        raise other
+    return one, other
 
 
 async def _sweeping(approvals: ApprovalStore, stop: asyncio.Event) -> None:
