@@ -13,11 +13,13 @@ from jsonschema import Draft202012Validator
 from remit.catalog.openapi.description import Description, JsonSchema
 from remit.catalog.openapi.graph import SchemaGraph
 from remit.catalog.openapi.naming import Keys
-from remit.catalog.openapi.profile import PROFILES, Level, Renderer
+from remit.catalog.openapi.profile import PROFILES, Level, Renderer, TooLarge
 from remit.catalog.schema import Schema
 from support.made_schemas import SCHEMAS, TABLES, values
 from support.mapped import described_by, keys_in
 
+#: More than any schema here takes.
+ROOM = 1_000_000
 LEVELS = list(dict.fromkeys(level for profile in PROFILES.values() for level in profile.levels))
 
 
@@ -40,9 +42,9 @@ def keys_of(description: Description) -> tuple[SchemaGraph, Keys]:
 def rendered(description: Description, level: Level) -> JsonSchema:
     """The schema of the body at one level, with its definitions."""
     graph, keys = keys_of(description)
-    renderer = Renderer(description.schemas, graph, keys, level)
+    renderer = Renderer(description.schemas, graph, keys, level, ROOM)
     schema = body_schema(description)
-    definitions = renderer.definitions_of([schema], 1_000_000)
+    definitions = renderer.definitions_of([schema], ROOM)
     written = renderer.written_out(schema)
     return {**written, "$defs": definitions} if definitions else written
 
@@ -132,7 +134,7 @@ def depth_of(value: Any) -> int:
     return 1 + max(map(depth_of, below), default=0)
 
 
-def test_schemas_that_double_at_each_step_are_measured_without_being_written_out() -> None:
+def test_schemas_that_double_at_each_step_are_found_too_large_without_being_written_out() -> None:
     doubling = {
         f"S{index}": {
             "type": "object",
@@ -142,14 +144,15 @@ def test_schemas_that_double_at_each_step_are_measured_without_being_written_out
     }
     description = posting({"$ref": "#/components/schemas/S0"}, doubling)
     graph, keys = keys_of(description)
-    renderer = Renderer(description.schemas, graph, keys, Level())
-    assert renderer.size(renderer.written_out(body_schema(description))) > 2**30
+    renderer = Renderer(description.schemas, graph, keys, Level(), ROOM)
+    with pytest.raises(TooLarge):
+        renderer.written_out(body_schema(description))
 
 
 def test_a_size_is_that_of_the_json() -> None:
     description = posting({"type": "object", "properties": {"ö": {"enum": ["é", 1, None]}, "list": {"type": "array"}}})
     graph, keys = keys_of(description)
-    renderer = Renderer(description.schemas, graph, keys, Level())
+    renderer = Renderer(description.schemas, graph, keys, Level(), ROOM)
     written = renderer.written_out(body_schema(description))
     assert renderer.size(written) == len(json.dumps(written, separators=(",", ":")))
 

@@ -10,7 +10,7 @@ from remit.catalog.openapi.contents import input_of, kind_of, properties_of, res
 from remit.catalog.openapi.description import Content, Description, JsonSchema, Location, Operation, Parameter
 from remit.catalog.openapi.graph import SchemaGraph
 from remit.catalog.openapi.naming import Keys, distinct_keys, key_of, words_of
-from remit.catalog.openapi.profile import PROFILES, Level, ProfileName, Renderer, size_of
+from remit.catalog.openapi.profile import PROFILES, Level, ProfileName, Renderer, TooLarge, size_of
 from remit.catalog.openapi.prose import plain
 from remit.catalog.openapi.renaming import Renaming, Tangled
 from remit.catalog.openapi.wire import Bindings, may_be_set
@@ -74,12 +74,16 @@ class Mapper:
         room = self._profile.max_bytes - _FRAME_BYTES - size_of(title) - size_of(description)
         for level in self._profile.levels:
             renderer = self._renderer(level)
-            draft = _Draft.of(operation, whole, renderer)
-            definitions = renderer.definitions_of(draft.sources, room - renderer.size(draft.input))
-            if definitions is not None:
-                made = {**draft.input, "$defs": definitions} if definitions else draft.input
-                bindings = self._bindings(draft, definitions)
-                return Mapped(operation, title, description, made, bindings, content, level.cuts)
+            try:
+                draft = _Draft.of(operation, whole, renderer)
+                definitions = renderer.definitions_of(draft.sources, room)
+            except TooLarge:
+                continue
+            made = {**draft.input, "$defs": definitions} if definitions else draft.input
+            if renderer.size(made) <= room:
+                return Mapped(
+                    operation, title, description, made, self._bindings(draft, definitions), content, level.cuts
+                )
         raise Unmappable(f"its arguments take more than {self._profile.max_bytes} bytes in the list of tools")
 
     def _bindings(self, draft: _Draft, definitions: Mapping[str, JsonSchema]) -> Bindings:
@@ -90,7 +94,7 @@ class Mapper:
 
     def _renderer(self, level: Level) -> Renderer:
         if level not in self._renderers:
-            self._renderers[level] = Renderer(self.schemas, self._graph, self._keys, level)
+            self._renderers[level] = Renderer(self.schemas, self._graph, self._keys, level, self._profile.max_bytes)
         return self._renderers[level]
 
 

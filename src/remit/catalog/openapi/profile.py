@@ -22,6 +22,7 @@ from remit.catalog.openapi.prose import plain
 ProfileName = Literal["strict", "portable", "compact"]
 
 _ALL: Final = 1_000_000
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +133,40 @@ class _Left(NamedTuple):
         return _Left(self.depth, self.room - 1)
 
 
-class Renderer:
-    """Writes schemas out at one level. What it gives is shared between schemas and not to be changed."""
+class TooLarge(Exception):
+    """A schema that takes more bytes than a tool may have."""
 
-    def __init__(self, schemas: Mapping[str, JsonSchema], graph: SchemaGraph, keys: Keys, level: Level) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A schema that was written out, and the room that took; without a schema it was too large for that room."""
+
+    schema: JsonSchema | None
+    room: int = 0
+
+
+class Renderer:
+    """Writes schemas out at one level. What it gives is shared between schemas and not to be changed.
+
+    Where references lead to more than ``max_bytes``, it raises ``TooLarge`` as soon as that is known: what is written
+    out can double with each reference.
+    """
+
+    def __init__(
+        self, schemas: Mapping[str, JsonSchema], graph: SchemaGraph, keys: Keys, level: Level, max_bytes: int
+    ) -> None:
         self.schemas = schemas
+        self._max_bytes = max_bytes
         self._graph = graph
         self._keys = keys
         self._level = level
         self._top = _Left(math.inf if level.depth is None else level.depth)
         self._gone = _OPPOSED | _BY_NAME if keys.wire else _OPPOSED
         self._kept = frozenset(schemas) if level.is_whole else graph.recursive if level.depth is None else frozenset()
-        self._known: dict[tuple[str, _Left], JsonSchema] = {}
+        self._known: dict[tuple[str, float], _Written] = {}
+        self._known_cut: dict[tuple[str, _Left], _Written] = {}
         self._sizes: dict[int, int] = {}
+        self._lowest = _MAX_NESTED
 
     def written_out(self, schema: JsonSchema) -> JsonSchema:
         """The schema without references, but for those to ``definitions_of`` it."""
@@ -168,16 +190,16 @@ class Renderer:
         """What a member is called on the wire."""
         return self._keys.wire.get(key, key)
 
-    def definitions_of(self, schemas: Iterable[JsonSchema], room: int) -> dict[str, JsonSchema] | None:
-        """The schemas under ``$defs`` for these, which are not written out yet; ``None``: over ``room`` bytes."""
+    def definitions_of(self, schemas: Iterable[JsonSchema], room: int) -> dict[str, JsonSchema]:
+        """The schemas under ``$defs`` for these, which are not written out yet. ``TooLarge``: over ``room`` bytes."""
         found: dict[str, JsonSchema] = {}
-        for name in self._graph.reached_from(schemas) if self._kept and room >= 0 else ():
+        for name in self._graph.reached_from(schemas) if self._kept else ():
             if name in self._kept:
-                found[name] = self._target(name, _Left(self._top.depth))
+                found[name] = self._target(name, self._top)
                 room -= len(name) + 4 + self.size(found[name])
             if room < 0:
-                break
-        return None if room < 0 else dict(sorted(found.items()))
+                raise TooLarge
+        return dict(sorted(found.items()))
 
     def size(self, value: Any) -> int:
         """The bytes of the value as compact JSON; without writing out what is shared."""
@@ -191,16 +213,37 @@ class Renderer:
         return size_of(value)
 
     def _target(self, name: str, left: _Left) -> JsonSchema:
-        key = (name, left)
-        if key not in self._known:
+        """The schema of that name, written out once for all places that leave it enough room."""
+        written = self._known.get((name, left.depth))
+        if written is None or written.room > left.room:
+            written = self._known_cut.get((name, left)) or self._write(name, left)
+        self._lowest = min(self._lowest, left.room - written.room)
+        if written.schema is None:
+            raise TooLarge
+        return written.schema
+
+    def _write(self, name: str, left: _Left) -> _Written:
+        outer, self._lowest = self._lowest, left.room
+        written = _Written(None, left.room)
+        try:
             schema = self._schema(self.schemas.get(name, {}), left)
-            self._known[key] = schema
-            self._sizes[id(schema)] = self.size(schema)
-        return self._known[key]
+            size = self.size(schema)
+            if size <= self._max_bytes:
+                written = _Written(schema, left.room - self._lowest)
+                self._sizes[id(schema)] = size
+        except TooLarge:
+            pass
+        if self._lowest > 0 or written.schema is None:
+            self._known[name, left.depth] = written
+        else:
+            self._known_cut[name, left] = written
+        self._lowest = outer
+        return written
 
     # ── one schema ──
 
     def _schema(self, schema: JsonSchema, left: _Left) -> JsonSchema:
+        self._lowest = min(self._lowest, left.room)
         if left.room <= 0:
             return {}
         if "$ref" in schema:
@@ -276,7 +319,7 @@ class Renderer:
 
 def size_of(value: Any) -> int:
     """The bytes of a value as compact JSON in ASCII: no less than it takes in a list of tools."""
-    return len(json.dumps(value, separators=(",", ":")))
+    return len(_encode(value))
 
 
 def _different(branches: list[JsonSchema]) -> list[JsonSchema]:
