@@ -178,6 +178,25 @@ def test_the_parts_of_a_body_become_arguments_together_also_closed_ones() -> Non
     assert tool.sent(id="1", name="a") == {"id": "1", "name": "a"}
 
 
+def test_a_body_of_several_shapes_takes_the_members_of_each_and_one_of_them_is_flat() -> None:
+    pet = {
+        "type": "object",
+        "properties": {"kind": TEXT},
+        "required": ["kind"],
+        "discriminator": {"propertyName": "kind"},
+    }
+    cat = {
+        "allOf": [
+            {"$ref": "#/components/schemas/Pet"},
+            {"type": "object", "properties": {"lives": {"type": "integer"}}},
+        ]
+    }
+    schemas = {"Pet": pet, "Cat": cat}
+    any_pet = posting({"$ref": "#/components/schemas/Pet"}, schemas)
+    assert any_pet.sent(body={"kind": "Cat", "lives": 9}) == {"kind": "Cat", "lives": 9}
+    assert arguments_of(posting({"$ref": "#/components/schemas/Cat"}, schemas)) == ["kind", "lives"]
+
+
 def test_a_recursive_body_is_flat_at_the_top_and_has_definitions_below() -> None:
     tree = {
         "type": "object",

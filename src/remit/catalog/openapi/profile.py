@@ -256,7 +256,7 @@ class Renderer:
             new["allOf"] = [*new.get("allOf", ()), {"anyOf": new.pop("oneOf")}]
         new = self._shortened(new)
         if "allOf" in new:
-            new = flattened(new)
+            new = flattened({**new, "allOf": [_unopened(branch) for branch in new["allOf"]]})
         if "array" in new.get("type", ()) and "items" not in new and "prefixItems" not in new:
             new["items"] = {}  # model APIs refuse a list that does not say what is in it
         return new
@@ -325,6 +325,13 @@ def size_of(value: Any) -> int:
 def _different(branches: list[JsonSchema]) -> list[JsonSchema]:
     """Each of them once: little is left of them at the lowest level."""
     return [branch for index, branch in enumerate(branches) if branch not in branches[:index]]
+
+
+def _unopened(branch: JsonSchema) -> JsonSchema:
+    """A part without the word that it has other members, which the whole says for itself."""
+    if branch.get("additionalProperties") is not True:
+        return branch
+    return {key: value for key, value in branch.items() if key != "additionalProperties"}
 
 
 def _holds_objects(value: Any) -> bool:

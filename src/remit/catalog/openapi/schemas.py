@@ -138,6 +138,8 @@ class SchemaTable:
             self._notebook.add(place, "taken for any value: " + ("nested too deep" if depth else "this is no schema"))
             return {}
         new = modernised(place.value, lambda message: self._notebook.add(place, message))
+        if "discriminator" in place.value and "properties" in new:  # its other shapes have members of their own
+            new.setdefault("additionalProperties", True)
         modern = Place(place.file, place.pointer, new)
         hidden = (absent or frozenset()) | self._hidden_in(modern)
         _require(new, hidden, is_branch=absent is not None)
