@@ -51,5 +51,6 @@ def _arguments(schema: dict[str, Any], *, valid: bool) -> st.SearchStrategy[Argu
 
 
 def _with_known(made: Arguments, known: Mapping[str, Sequence[Any]]) -> st.SearchStrategy[Arguments]:
-    there = {name: st.sampled_from(known[name]) for name in made if name in known}
+    alike = {name: [each for each in known.get(name, ()) if type(each) is type(value)] for name, value in made.items()}
+    there = {name: st.sampled_from(values) for name, values in alike.items() if values}
     return st.one_of(st.just(made), st.fixed_dictionaries(there).map(lambda chosen: {**made, **chosen}))
