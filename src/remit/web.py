@@ -12,6 +12,7 @@ import ipaddress
 import re
 import socket as sockets
 import ssl
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -45,7 +46,12 @@ class Answer:
 
 
 class AnswerTooLarge(Exception):
-    """The body is longer than was allowed; nothing of it is kept."""
+    """The body is longer than was allowed; nothing of it is kept but what stood before it."""
+
+    def __init__(self, message: str, status: int, headers: httpx.Headers) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
 
 
 def http_client(
@@ -73,7 +79,7 @@ def http_client(
         follow_redirects=False,
         trust_env=False,
         cookies=_NoCookies(),
-        headers={"User-Agent": USER_AGENT},
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
     )
 
 
@@ -86,17 +92,37 @@ async def send_bounded(client: httpx.AsyncClient, request: httpx.Request, *, sec
     async with asyncio.timeout(seconds):
         response = await client.send(request, stream=True)
         try:
-            if "," in response.headers.get("content-encoding", ""):
-                # Each coding multiplies what the one around it gave, before there is a length to look at.
-                raise AnswerTooLarge("encoded more than once, so its length has no bound")
+            decoded = _decoder(response)
             body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
+            async for chunk in response.aiter_raw():
+                body += decoded(chunk, max_bytes + 1 - len(body))
                 if len(body) > max_bytes:
-                    raise AnswerTooLarge(f"more than {max_bytes} bytes")
+                    raise AnswerTooLarge(f"more than {max_bytes} bytes", response.status_code, response.headers)
             return Answer(response.status_code, response.headers, bytes(body))
         finally:
             await response.aclose()
+
+
+def _decoder(response: httpx.Response) -> Callable[[bytes, int], bytes]:
+    """What decodes a part of the body, to at most so many bytes: never does more come into memory than may be there."""
+    coding = response.headers.get("content-encoding", "").strip().lower()
+    if "," in coding:
+        # Each coding multiplies what the one around it gave, before there is a length to look at.
+        message = "encoded more than once, so its length has no bound"
+        raise AnswerTooLarge(message, response.status_code, response.headers)
+    if coding in {"", "identity"}:
+        return lambda part, most: part[:most]
+    if coding not in {"gzip", "x-gzip"}:
+        raise httpx.DecodingError("the answer is encoded in a way that was not asked for", request=response.request)
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+    def inflated(part: bytes, most: int) -> bytes:
+        try:
+            return inflater.decompress(part, most)
+        except zlib.error as error:
+            raise httpx.DecodingError(str(error), request=response.request) from error
+
+    return inflated
 
 
 @dataclass(frozen=True, slots=True)

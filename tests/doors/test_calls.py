@@ -139,6 +139,7 @@ async def test_a_refusal_says_the_apis_status_and_how_long_to_wait(era: str) -> 
         of_api, of_ours = await client.call_tool("busy"), await client.call_tool("limited")
     assert of_api.structured_content["error"].items() >= {"status": 429, "retry_after": 30}.items()
     assert "status: 429\nretry after: 30" in text_of(of_api)
+    assert "Wait as long as `retry_after` says" in text_of(of_api)
     assert of_ours.structured_content["error"].items() >= {"code": "rate_limited", "retry_after": 12}.items()
     assert "status" not in of_ours.structured_content["error"]
     assert "Nothing was called" in text_of(of_ours)

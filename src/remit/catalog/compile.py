@@ -216,6 +216,7 @@ class _ToolCompiler:
     def _response(self, block: ToolBlock, plan: RequestPlan, schema: Mapping[str, Any]) -> ResponsePlan:
         path: Path = (*self.path, "response")
         response, paging = compile_response(block.response, path, self.flaws), block.response.paging
+        response = replace(response, errors={**self.upstream.errors, **response.errors})
         if paging is None:
             return response
         read_only = block.annotations.read_only is True
@@ -291,6 +292,7 @@ class _ToolCompiler:
             "input": schema,
             "upstream": [self.definition.name, self.upstream.base_url, self.definition.upstream.headers],
             "retry": [retry.attempts, sorted(map(str, retry.when)), retry.backoff],
+            "errors": self.definition.upstream.errors,
             **resolved,
         }
         return _digest(definition)

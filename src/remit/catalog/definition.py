@@ -132,6 +132,9 @@ class UpstreamBlock(_Block):
     timeout: Duration = Field(default="10s", description="For a whole call, retries included")
     retry: RetryBlock | None = None
     limits: LimitsBlock = LimitsBlock()
+    errors: dict[str, str] = Field(
+        default={}, max_length=50, description="As of `response`, for every tool that has no sentence for that status"
+    )
 
 
 class ToolAuthBlock(_Block):
@@ -203,7 +206,7 @@ class ResponseBlock(_Block):
         default=[], max_length=20, description="Media types of answers that the agent gets as files: image/png"
     )
     errors: dict[str, str] = Field(
-        default={}, max_length=50, description="Status (404) or class (4xx) → sentence; {status}, {{jmespath}}"
+        default={}, max_length=50, description="Status (404) or class (4xx) → sentence; {status}, {message}, {code}"
     )
 
 

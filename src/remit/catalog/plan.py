@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import quote
 
 from remit.catalog.expression import Expression, ListPath, RedactPath
@@ -187,15 +187,25 @@ class RequestPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusPlaceholder:
-    """Stands for the HTTP status."""
+class Placeholder:
+    """Stands for the HTTP status, or for what the API says of the error in one of the usual forms."""
+
+    name: Literal["status", "message", "code"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """What the agent reads for an error status: text, the status, and values found in the API's error body."""
 
-    parts: tuple[str | StatusPlaceholder | Expression, ...]
+    parts: tuple[str | Placeholder | Expression, ...]
+
+    @property
+    def quotes(self) -> bool:
+        """Whether anything of the API's answer stands in it."""
+        return any(isinstance(part, Expression) or part in _OF_THE_BODY for part in self.parts)
+
+
+_OF_THE_BODY: Final = (Placeholder("message"), Placeholder("code"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from remit.catalog.definition import ResponseBlock, amount
 from remit.catalog.expression import Expression, ExpressionInvalid, RedactPath
-from remit.catalog.plan import ResponsePlan, Sentence, StatusPlaceholder
+from remit.catalog.plan import Placeholder, ResponsePlan, Sentence
 from remit.catalog.problem import Flaws, Path
 from remit.catalog.schema import Schema, SchemaInvalid
 
@@ -19,7 +20,8 @@ TRUNCATED: Final = "truncated"
 _NEXT_SCHEMA: Final = {"type": ["string", "integer", "null"], "description": "Where to go on; none at the end"}
 _TRUNCATED_SCHEMA: Final = {"type": "boolean", "description": "Whether something was cut off"}
 _STATUS: Final = re.compile(r"[345]([0-9]{2}|xx)")
-_PLACEHOLDER: Final = re.compile(r"\{\{(.*?)\}\}|(\{status\})")
+_PLACEHOLDER: Final = re.compile(r"\{\{(.*?)\}\}|\{(status|message|code)\}")
+_PLACEHOLDERS: Final = {name: Placeholder(name) for name in ("status", "message", "code")}
 
 
 def compile_response(block: ResponseBlock, path: Path, flaws: Flaws) -> ResponsePlan:
@@ -38,7 +40,7 @@ def compile_response(block: ResponseBlock, path: Path, flaws: Flaws) -> Response
         max_bytes=size,
         max_items=block.max_items or 0,
         files=frozenset(block.files),
-        errors={status: _sentence(status, text, path, flaws) for status, text in block.errors.items()},
+        errors=compile_errors(block.errors, path, flaws),
         classes={name: _redact_paths(texts, (*path, "classes", name), flaws) for name, texts in block.classes.items()},
     )
 
@@ -55,6 +57,11 @@ def with_marks(block: ResponseBlock) -> ResponseBlock:
     marks = {TRUNCATED: _TRUNCATED_SCHEMA, **({NEXT_CURSOR: _NEXT_SCHEMA} if block.paging else {})}
     missing = {name: schema for name, schema in marks.items() if name not in declared}
     return block.model_copy(update={"output": {**output, "properties": {**declared, **missing}}})
+
+
+def compile_errors(errors: Mapping[str, str], path: Path, flaws: Flaws) -> dict[str, Sentence]:
+    """The sentences by status or class; ``path`` leads to the block that has them."""
+    return {status: _sentence(status, text, path, flaws) for status, text in errors.items()}
 
 
 def compile_object_schema(document: dict[str, Any], path: Path, flaws: Flaws) -> Schema | None:
@@ -108,11 +115,11 @@ def _sentence(status: str, text: str, path: Path, flaws: Flaws) -> Sentence:
         flaws.add(path, f'"{status[:60]}" is no error status', 'write "404" or "4xx"', at_key=True)
     if not text.strip() or len(text) > 500:
         flaws.add(path, "a sentence has 1 to 500 characters")
-    parts: list[str | StatusPlaceholder | Expression] = []
+    parts: list[str | Placeholder | Expression] = []
     position = 0
     for match in _PLACEHOLDER.finditer(text):
         parts.append(_literal(text[position : match.start()], path, flaws))
-        found = StatusPlaceholder() if match[2] else _expression(match[1].strip(), path, flaws)
+        found = _PLACEHOLDERS[match[2]] if match[2] else _expression(match[1].strip(), path, flaws)
         parts += [found] if found else []
         position = match.end()
     parts.append(_literal(text[position:], path, flaws))
@@ -121,5 +128,5 @@ def _sentence(status: str, text: str, path: Path, flaws: Flaws) -> Sentence:
 
 def _literal(text: str, path: Path, flaws: Flaws) -> str:
     if "{" in text or "}" in text:
-        flaws.add(path, "a brace that begins no placeholder", "write {status} or {{jmespath}}")
+        flaws.add(path, "a brace that begins no placeholder", "write {status}, {message}, {code} or {{jmespath}}")
     return text

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -17,8 +17,9 @@ from remit.catalog.definition import (
     UpstreamBlock,
     amount,
 )
-from remit.catalog.plan import Fixed, RetryPlan
+from remit.catalog.plan import Fixed, RetryPlan, Sentence
 from remit.catalog.problem import Flaws, Path
+from remit.catalog.response_plan import compile_errors
 from remit.catalog.tool import ToolAuth
 from remit.oauth import parse_scope
 from remit.web import is_secure
@@ -74,6 +75,7 @@ class Upstream:
     base_url: str
     origin: str
     headers: tuple[tuple[str, Fixed], ...]
+    errors: Mapping[str, Sentence] = field(default_factory=dict)
 
 
 def origin_of(url: str) -> str:
@@ -108,7 +110,7 @@ def compile_upstream(block: UpstreamBlock, flaws: Flaws) -> Upstream:
     check_header_names(block.headers, ("upstream", "headers"), flaws)
     for name, value in block.headers.items():
         check_header_text(value, ("upstream", "headers", name), flaws)
-    return Upstream(base_url, origin, headers)
+    return Upstream(base_url, origin, headers, compile_errors(block.errors, ("upstream",), flaws))
 
 
 def check_header_names(names: Iterable[str], path: Path, flaws: Flaws) -> None:

@@ -88,7 +88,10 @@ class ApiClient:
         )
         try:
             answer = await send_bounded(self._client, outgoing, seconds=seconds, max_bytes=max_bytes)
-        except (httpx.HTTPError, TimeoutError, AnswerTooLarge) as error:
+        except AnswerTooLarge as error:
+            refused = ApiResponse(error.status, error.headers, b"")  # which may be a page as long as it likes
+            return error if refused.ok else refused
+        except (httpx.HTTPError, TimeoutError) as error:
             return error
         return ApiResponse(answer.status, answer.headers, answer.body)
 
@@ -152,7 +155,10 @@ def _failure(tool: Tool, error: _Fault) -> DownstreamError:
     detail = f"{tool.method} {tool.path}: {type(error).__name__}: {error}"[:300]
     if isinstance(error, AnswerTooLarge):
         return ResponseUnusable(
-            f"the answer of {tool.upstream} is too long; ask for less", detail=detail, hint="narrow the request"
+            f"the answer of {tool.upstream} is too long; ask for less",
+            status=error.status,
+            detail=detail,
+            hint=f"narrow the request, or raise limits.maxResponseBytes in {tool.where}",
         )
     if isinstance(error, httpx.HTTPError) and nothing_was_sent(error):
         hint = f"check that {tool.plan.origin} is reachable from here and its certificate is trusted"

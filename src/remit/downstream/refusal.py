@@ -7,17 +7,15 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from remit.catalog.binding import scalar_text
 from remit.catalog.expression import Expression, ExpressionFailed
-from remit.catalog.plan import Sentence, StatusPlaceholder
+from remit.catalog.plan import Placeholder, Sentence
 from remit.catalog.tool import Tool
 from remit.downstream.response import ApiResponse, read_content
+from remit.downstream.words import UNSAID, code_in, message_in, readable
 from remit.errors import DownstreamError, DownstreamFailed, DownstreamRefused, ResponseUnusable
 
-_MAX_VALUE: Final = 200
 _MAX_WAIT: Final = 86_400
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
-_UNSAID: Final = "(not said)"
 #: The OAuth error of a challenge (RFC 6750 §3): the one word that tells why a token was not good enough.
 _CHALLENGE_ERROR: Final = re.compile(r'\berror="([a-z_]{1,40})"')
 
@@ -38,7 +36,7 @@ _BY_CLASS: Final = {3: "answered with a redirect, which is not followed", 4: "re
 def quotes(tool: Tool, status: int) -> bool:
     """Whether the tool file puts values of the body into the error for this status."""
     sentence = _sentence(tool, status)
-    return sentence is not None and any(isinstance(part, Expression) for part in sentence.parts)
+    return sentence is not None and sentence.quotes
 
 
 def refusal(tool: Tool, response: ApiResponse, *, quote: bool = True) -> DownstreamError:
@@ -70,7 +68,7 @@ def _default(tool: Tool, status: int) -> str:
 
 def _render(sentence: Sentence, response: ApiResponse) -> str:
     body: Any = None
-    if any(isinstance(part, Expression) for part in sentence.parts):
+    if sentence.quotes:
         try:
             body = read_content(response)
         except ResponseUnusable:
@@ -78,27 +76,15 @@ def _render(sentence: Sentence, response: ApiResponse) -> str:
     return "".join(_part(part, response.status, body) for part in sentence.parts)
 
 
-def _part(part: str | StatusPlaceholder | Expression, status: int, body: Any) -> str:
+def _part(part: str | Placeholder | Expression, status: int, body: Any) -> str:
     if isinstance(part, str):
         return part
-    if isinstance(part, StatusPlaceholder):
-        return str(status)
+    if isinstance(part, Placeholder):
+        return {"status": lambda _body: str(status), "message": message_in, "code": code_in}[part.name](body)
     try:
-        return _bounded(part.search(body))
+        return readable(part.search(body))
     except (ExpressionFailed, RecursionError):
-        return _UNSAID
-
-
-def _bounded(value: Any) -> str:
-    """A value of the API's on one short printable line, because an agent will read it."""
-    if value is None or isinstance(value, dict | list):
-        return _UNSAID
-    try:
-        text = scalar_text(value)
-    except ValueError:
-        return _UNSAID
-    printable = "".join(character if character.isprintable() else " " for character in text[: 4 * _MAX_VALUE])
-    return " ".join(printable.split())[:_MAX_VALUE] or _UNSAID
+        return UNSAID
 
 
 def _retry_after(response: ApiResponse) -> int:

@@ -32,6 +32,7 @@ from remit.errors import (
     ApprovalRequired,
     AuthenticationError,
     DownstreamError,
+    DownstreamRefused,
     RateLimited,
     RemitError,
     ScopeInsufficient,
@@ -44,6 +45,7 @@ AUDIT_ID: Final = "remit/audit_id"
 _MAX_MESSAGE: Final = 2000
 _MAX_NAME: Final = 64
 
+_WAIT: Final = "The API refused for now. Wait as long as `retry_after` says (seconds), then call again."
 _OPERATOR = "Nothing you can mend: give the operator the audit id."
 _MAYBE_DONE = "The API may have acted all the same: look before you repeat it."
 _SIGN_IN = "The person has to sign in again."
@@ -66,6 +68,9 @@ _HELP: Final[Mapping[str, str]] = {
     "downstream_failed": "The API failed. " + _MAYBE_DONE,
     "downstream_unavailable": "The API did not answer. " + _MAYBE_DONE,
     "response_unusable": "The API acted, but its answer cannot be used: ask for less if the tool can.",
+    "call_refused": "What it had called before stands: look before you repeat it.",
+    "tool_failed": "What it had called before stands: look before you repeat it. Give the operator the audit id.",
+    "tool_timeout": "What it had called before stands: look before you repeat it.",
     "sign_in_required": "Nothing was called. Tell the person; once they have signed in, make the call again, unchanged.",
     "sign_in_failed": "Nothing was called. Tell the person, who can try to sign in again.",
     "sign_in_unavailable": "Nothing was called. Try again in a minute.",
@@ -149,6 +154,8 @@ def _facts(error: RemitError) -> dict[str, Any]:
         facts["status"] = error.status
     if isinstance(error, DownstreamError | RateLimited) and error.retry_after:
         facts["retry_after"] = error.retry_after
+        if isinstance(error, DownstreamRefused):
+            facts["help"] = _WAIT
     return {**facts, "audit_id": error.call_id} if error.call_id else facts
 
 
