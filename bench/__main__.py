@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 from yarl import URL
 
-from bench import decisions, startup, steps
+from bench import decisions, listing, startup, steps
 from bench.child import Child
 from bench.figures import Memory, Rate, Ratio, Results, Served, Soak
 from bench.load import HANDSHAKE, MODERN, Shot, Volley, fire, fire_times, session, tool_call
@@ -84,7 +84,9 @@ async def measure(folder: Path, effort: Effort, soak: int) -> Results:
     if soak:
         results.decision_soak = await decisions.soak(soak)
     results.help_seconds = startup.help_seconds(effort.starts)
+    startup.make_large(folder / "large")
     results.ready_seconds = startup.ready_seconds(folder / "large", effort.starts)
+    results.listed = await listing.measure_lists(folder / "large", effort.rounds)
     return results
 
 

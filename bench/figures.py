@@ -123,6 +123,20 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A list of so many tools: for a caller for the first time and again, in milliseconds for all pages together.
+
+    Resident memory of the process that serves, without those that evaluate policy, before and after, in MiB.
+    """
+
+    tools: int
+    first_ms: float
+    again_ms: float
+    started: float
+    loaded: float
+
+
+@dataclass(frozen=True, slots=True)
 class Soak:
     """Resident memory in MiB after so many calls; the caches are full after the first quarter."""
 
@@ -182,6 +196,7 @@ class Results:
     longest_wait: float = 0.0
     help_seconds: float = 0.0
     ready_seconds: float = 0.0
+    listed: Listed | None = None
     soak: Soak | None = None
     decision_soak: Soak | None = None
 
@@ -198,6 +213,10 @@ class Results:
             Target("remit serve ready, 1,000 tools", self.ready_seconds, 2.0, "s"),
             Target("remit --help", self.help_seconds, 0.4, "s"),
         ]
+        if self.listed:
+            tools = f"{self.listed.tools:,} tools"
+            targets.append(Target(f"tools/list again, {tools}", self.listed.again_ms, 50.0, "ms"))
+            targets.append(Target(f"memory of remit serve, {tools}", self.listed.loaded, 150.0, "MiB"))
         if self.soak:
             targets.append(Target(f"memory growth over {self.soak.calls:,} calls", self.soak.growth, 4.0, "MiB"))
         if self.decision_soak:

@@ -27,7 +27,7 @@ def console() -> Console:
 
 
 def _tables(results: Results) -> list[Table]:
-    tables = [_served(results), _memory(results), _steps(results), _rates(results), _decided(results)]
+    tables = [_served(results), _memory(results), _steps(results), _rates(results), _decided(results), _listed(results)]
     if results.soak:
         tables.append(_soak("Soak", "calls", results.soak))
     if results.decision_soak:
@@ -78,6 +78,16 @@ def _decided(results: Results) -> Table:
     for each in results.decided:
         figures = (f"{each.per_second:,.0f}", f"{each.p50_ms:.3f}", f"{each.p99_ms:.3f}")
         table.add_row(each.engine, each.policy, str(each.callers), *figures)
+    return table
+
+
+def _listed(results: Results) -> Table:
+    table = _table(
+        "Lists of tools over Streamable HTTP", "tools", "first, ms", "again, ms", "started, MiB", "after, MiB"
+    )
+    if (each := results.listed) is not None:
+        times = (f"{each.first_ms:,.0f}", f"{each.again_ms:,.1f}")
+        table.add_row(f"{each.tools:,}", *times, f"{each.started:.0f}", f"{each.loaded:.0f}")
     return table
 
 

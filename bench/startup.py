@@ -1,4 +1,4 @@
-"""How long commands take from nothing: `remit --help`, and `remit serve` until it is ready."""
+"""A thousand tools: `remit serve` until it is ready, and its memory; and `remit --help`, which loads none."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
+
+import psutil
 
 from bench.workspace import make_workspace
 
@@ -53,37 +58,60 @@ def help_seconds(times: int) -> float:
     return median(_timed([sys.executable, "-m", "remit", "--help"]) for _ in range(times))
 
 
-def ready_seconds(folder: Path, times: int) -> float:
-    """The median time from starting `remit serve` with 1,000 tools until ``/readyz`` says yes."""
+def make_large(folder: Path) -> None:
+    """A workspace with 1,000 tools besides its own, which alice's role may use."""
     make_workspace(folder)
-    for file in range(_FILES):
-        text = _HEAD.format(api=f"api{file}")
-        text += "".join(_TOOL.format(api=f"api{file}", number=number) for number in range(_TOOLS_EACH))
-        (folder / "tools" / f"api{file}.yaml").write_text(text, encoding="utf-8")
-    return median(_until_ready(folder) for _ in range(times))
+    names = [f"api{number}" for number in range(_FILES)]
+    for api in names:
+        text = _HEAD.format(api=api) + "".join(_TOOL.format(api=api, number=number) for number in range(_TOOLS_EACH))
+        (folder / "tools" / f"{api}.yaml").write_text(text, encoding="utf-8")
+    tables = folder / "policy" / "data.yaml"
+    text, role = tables.read_text(encoding="utf-8"), "  support-lead:\n"
+    granted = role + "".join(f"    {api}: [read]\n" for api in names)
+    tables.write_text(text.replace(role, granted, 1), encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """`remit serve` at ``base``, ready ``seconds`` after it was started."""
+
+    base: str
+    seconds: float
+    process: psutil.Process
+
+
+def ready_seconds(folder: Path, times: int) -> float:
+    """The median time from starting `remit serve` until ``/readyz`` says yes."""
+    seconds = []
+    for _ in range(times):
+        with ready(folder) as server:
+            seconds.append(server.seconds)
+    return median(seconds)
+
+
+@contextmanager
+def ready(folder: Path) -> Iterator[Ready]:
+    """`remit serve` in the workspace ``folder``, as long as the block runs."""
+    settings = folder / "remit.yaml"
+    listen = next(line for line in settings.read_text(encoding="utf-8").splitlines() if line.startswith("listen:"))
+    base = f"http://{listen.split()[1]}"
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "remit", "--quiet", "--config", str(settings), "serve"])
+    try:
+        while not _answers(f"{base}/readyz"):
+            if process.poll() is not None or time.perf_counter() - started > _GIVE_UP:
+                raise SystemExit("remit serve did not become ready")
+            time.sleep(_POLL)
+        yield Ready(base, time.perf_counter() - started, psutil.Process(process.pid))
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _timed(command: list[str]) -> float:
     started = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
-
-
-def _until_ready(folder: Path) -> float:
-    settings = folder / "remit.yaml"
-    listen = next(line for line in settings.read_text(encoding="utf-8").splitlines() if line.startswith("listen:"))
-    url = f"http://{listen.split()[1]}/readyz"
-    started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "remit", "--quiet", "--config", str(settings), "serve"])
-    try:
-        while not _answers(url):
-            if process.poll() is not None or time.perf_counter() - started > _GIVE_UP:
-                raise SystemExit("remit serve did not become ready")
-            time.sleep(_POLL)
-        return time.perf_counter() - started
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _answers(url: str) -> bool:

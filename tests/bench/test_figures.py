@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from bench.figures import VERIFY_SEEN, Decided, Lap, Memory, Rate, Ratio, Results, Served, Soak, Step
+from bench.figures import VERIFY_SEEN, Decided, Lap, Listed, Memory, Rate, Ratio, Results, Served, Soak, Step
 from bench.load import HANDSHAKE, MODERN, Shot, Volley, WrongAnswer, tool_call
 from bench.report import print_report
 from rich.console import Console
@@ -74,6 +74,12 @@ def test_decisions_of_the_embedded_engine_are_held_against_their_targets(decisio
     """The last one is twice as fast with the small table."""
     targets = results(decision=decision).targets()
     assert [target.reached for target in targets].count(False) == missed
+
+
+@pytest.mark.parametrize(("again", "memory", "missed"), [(49.0, 149.0, 0), (51.0, 149.0, 1), (51.0, 151.0, 2)])
+def test_a_second_list_and_the_memory_it_is_made_in_have_targets(again: float, memory: float, missed: int) -> None:
+    targets = Results(listed=Listed(1000, 900.0, again, 120.0, memory)).targets()
+    assert [target.reached for target in targets if "1,000 tools" in target.name][1:].count(False) == missed
 
 
 def test_memory_is_judged_from_where_the_caches_are_full() -> None:
