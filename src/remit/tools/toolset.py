@@ -33,6 +33,7 @@ class SharedOptions(TypedDict, total=False):
     timeout: str
     limits: Limits
     tags: list[str]
+    examples: list[Mapping[str, Any]]
     facts: Mapping[str, Any]
     read_only: bool
     destructive: bool
@@ -59,7 +60,6 @@ class RequestOptions(SharedOptions, total=False):
     files: list[str]
     errors: Mapping[int | str, str]
     retry: Retry
-    examples: list[Mapping[str, Any]]
 
 
 class CodeOptions(SharedOptions, total=False):
