@@ -59,7 +59,7 @@ class Arguments:
 
 def bind_tree(value: Any, path: Path, arguments: Arguments, flaws: Flaws) -> Binding:
     """A JSON body: bindings anywhere in it."""
-    if isinstance(value, dict) and not _names_context(value):
+    if isinstance(value, dict) and not names_context(value):
         return Members(
             tuple((key, bind_tree(item, (*path, key), arguments, flaws)) for key, item in value.items()),
         )
@@ -75,7 +75,7 @@ def bind_leaf(value: Any, path: Path, arguments: Arguments, flaws: Flaws) -> Bin
     if isinstance(value, str) and value.startswith("$"):
         return _bind_dollar(value, path, arguments, flaws)
     if isinstance(value, dict):
-        if _names_context(value):
+        if names_context(value):
             return _bind_context(value["from"], path, flaws)
         flaws.add(path, "a mapping cannot stand here", "write a literal, $name, or {from: user.sub}")
     if isinstance(value, list):
@@ -103,7 +103,7 @@ def _bind_dollar(value: str, path: Path, arguments: Arguments, flaws: Flaws) -> 
     return arguments.use(match[1], path, flaws)
 
 
-def _names_context(value: Mapping[str, Any]) -> bool:
+def names_context(value: Mapping[str, Any]) -> bool:
     """``{from: text}`` and nothing else; ``{from: $start}`` is a plain object with a member of that name."""
     origin = value.get("from")
     return len(value) == 1 and isinstance(origin, str) and not origin.startswith("$")

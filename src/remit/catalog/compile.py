@@ -13,30 +13,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path as FilePath
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from remit.catalog.approval import compile_approval
-from remit.catalog.binding import Arguments
+from remit.catalog.asked import Asked, Calling
 from remit.catalog.code import Written
-from remit.catalog.definition import AnnotationsBlock, RequestBlock, ToolBlock, ToolFile, amount
+from remit.catalog.definition import AnnotationsBlock, ExampleBlock, ResponseBlock, ToolBlock, ToolFile, amount
+from remit.catalog.described import Described
+from remit.catalog.descriptions import Descriptions, Opened, Source
 from remit.catalog.document import DocumentInvalid, Position, read_document
 from remit.catalog.environment import expand
 from remit.catalog.examples import compile_examples, shown_arguments
 from remit.catalog.grammar import read_tool_file
 from remit.catalog.limits import compile_limits
-from remit.catalog.paging import compile_paging, with_paging
-from remit.catalog.plan import RequestPlan, ResponsePlan, RetryPlan
+from remit.catalog.operation import OperationToolCompiler
+from remit.catalog.paging import compile_paging
+from remit.catalog.plan import RequestPlan, ResponsePlan
 from remit.catalog.problem import Flaw, Flaws, Path, Problem
 from remit.catalog.python_code import Surroundings, compile_code, split_limits
-from remit.catalog.request_plan import RequestCompiler, plan_retry
+from remit.catalog.request import RequestToolCompiler
 from remit.catalog.response_plan import compile_object_schema, compile_response, with_marks
 from remit.catalog.schema import Schema
 from remit.catalog.tool import Tool, ToolAnnotations
-from remit.catalog.upload import with_uploads
 from remit.catalog.upstream import (
     Upstream,
     check_auth,
@@ -45,9 +48,6 @@ from remit.catalog.upstream import (
     compile_timeout,
     compile_upstream,
 )
-
-_PROPERTY_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
-_UNREADABLE_ROOTS: Final = ("$ref", "allOf", "anyOf", "oneOf", "not", "patternProperties", "unevaluatedProperties")
 
 
 class Positioned(Protocol):
@@ -69,42 +69,68 @@ Codes = Mapping[int, Written]
 
 @dataclass(frozen=True, slots=True)
 class CompiledFile:
-    """What became of one file: tools, or problems."""
+    """What became of one file: tools, or problems. ``source``: of the API description that it depends on, if any."""
 
     tools: tuple[Tool, ...] = ()
     problems: tuple[Problem, ...] = ()
+    source: Source | None = None
 
 
-def compile_text(text: str, file: str, environment: Mapping[str, str]) -> CompiledFile:
-    """Compile a tool file. ``file`` is what problems and tools call it. Raises nothing, whatever the text."""
+def compile_text(
+    text: str, file: str, environment: Mapping[str, str], descriptions: Descriptions | None = None
+) -> CompiledFile:
+    """Compile a tool file. ``file`` is where it is, and what problems and tools call it. Raises nothing, whatever the text.
+
+    ``descriptions``: reads the API descriptions that files refer to.
+    """
     try:
         document = read_document(text)  # 1
     except DocumentInvalid as error:
         faults = (Problem(file, *fault.position, fault.message, fault.hint) for fault in error.faults)
         return CompiledFile(problems=tuple(faults))
-    return compile_document(document, file, environment)
+    return compile_document(document, file, environment, descriptions=descriptions)
 
 
 def compile_document(
-    document: Positioned, file: str, environment: Mapping[str, str], codes: Codes = MappingProxyType({})
+    document: Positioned,
+    file: str,
+    environment: Mapping[str, str],
+    codes: Codes = MappingProxyType({}),
+    descriptions: Descriptions | None = None,
 ) -> CompiledFile:
     """2 to 5, for whatever gives the same data and knows where it stands. ``codes``: of the tools that are code."""
     flaws = Flaws()
     data = expand(document.data, environment, flaws)  # 2
     definition = read_tool_file(data, flaws)  # 3
-    tools = _tools(definition, document, file, flaws, codes) if definition else []  # 4, 5
+    opened, tools = None, list[Tool]()
+    if definition is not None:
+        opened = (descriptions or Descriptions()).open(definition, FilePath(file), flaws)
+        tools = _tools(definition, document, _Around(file, flaws, codes, opened))  # 4, 5
+    source = opened.source if opened else None
     if flaws:
-        return CompiledFile(problems=tuple(_problem(flaw, document, file) for flaw in dict.fromkeys(flaws)))
-    return CompiledFile(tools=tuple(tools))
+        return CompiledFile((), tuple(_problem(flaw, document, file) for flaw in dict.fromkeys(flaws)), source)
+    return CompiledFile(tuple(tools), (), source)
 
 
 def _problem(flaw: Flaw, document: Positioned, file: str) -> Problem:
     return Problem(file, *document.locate(flaw.path, key=flaw.at_key), flaw.message, flaw.hint)
 
 
-def _tools(definition: ToolFile, document: Positioned, file: str, flaws: Flaws, codes: Codes) -> list[Tool]:
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What the tools of one file have in common beside what it says."""
+
+    file: str
+    flaws: Flaws
+    codes: Codes
+    opened: Opened | None
+
+
+def _tools(definition: ToolFile, document: Positioned, around: _Around) -> list[Tool]:
+    flaws, codes = around.flaws, around.codes
     upstream = compile_upstream(definition.upstream, flaws)
     check_auth(definition.upstream.auth, flaws)
+    described = around.opened.described if around.opened else None
     tools: list[Tool] = []
     lines: dict[str, int] = {}
     for index, block in enumerate(definition.tools):
@@ -115,8 +141,11 @@ def _tools(definition: ToolFile, document: Positioned, file: str, flaws: Flaws, 
                 (*path, "name"), f"{block.name} is there already, in line {lines[block.name]}", "give it its own name"
             )
         lines.setdefault(block.name, line)
-        compiler = _ToolCompiler(definition, upstream, path, flaws, partial(_where, document, file))
-        tool = compiler.compile(block, f"{file}:{line}", is_code=index in codes)
+        where = partial(_where, document, around.file)
+        compiler = _ToolCompiler(definition, upstream, path, flaws, where, described, index in codes)
+        tool = compiler.compile(block, f"{around.file}:{line}")
+        if tool is None:
+            continue
         tool = replace(tool, written=_written(document.data, index))
         tools.append(compiler.with_code(tool, codes[index]) if index in codes else tool)
     return tools
@@ -146,29 +175,26 @@ class _ToolCompiler:
     path: Path
     flaws: Flaws
     where: Callable[[Path], str]
+    described: Described | None
+    is_code: bool
 
-    def compile(self, block: ToolBlock, where: str, *, is_code: bool = False) -> Tool:
-        """The tool. It is of use only when nothing was added to the flaws."""
+    def compile(self, block: ToolBlock, where: str) -> Tool | None:
+        """The tool, of use only when nothing was added to the flaws; ``None`` where nobody knows what it asks."""
         upstream, path, flaws = self.definition.upstream, self.path, self.flaws
-        block = with_paging(block)
-        block = block.model_copy(update={"response": with_marks(block.response)})
-        if not (block.title + block.description.replace("\n", "")).isprintable():
-            flaws.add(
-                (*path, "description"), "title or description has characters that cannot be seen", "take them out"
-            )
         max_bytes = compile_max_request(upstream.limits, block.limits, path, flaws)
         limits = compile_limits(
             upstream.limits, block.limits, server=self.definition.name, name=block.name, path=path, flaws=flaws
         )
-        schema = self._input(block, max_bytes)
-        arguments = self._arguments(schema)
-        retry = plan_retry(upstream.retry, block.retry, block.request, path, flaws)
-        plan = RequestCompiler(block.request, arguments, (*path, "request"), flaws).compile(
-            self.upstream, retry, max_bytes
-        )
-        if not is_code:
-            self._check_unused(arguments)
-        compiled_schema = compile_object_schema(schema, (*path, "input"), flaws) or Schema({})
+        asked = self._asked(block, max_bytes)
+        if asked is None:
+            return None
+        if not (asked.title + asked.description.replace("\n", "")).isprintable():
+            flaws.add(
+                (*path, "description"), "title or description has characters that cannot be seen", "take them out"
+            )
+        schema, response = _with_examples(asked.input, block.examples), with_marks(asked.response)
+        at_schema = (*path, "input" if block.operation is None else "operation")
+        compiled_schema = compile_object_schema(schema, at_schema, flaws) or Schema({})
         self._check_examples(block, compiled_schema)
         auth = compile_auth(upstream.auth, block.auth, (*path, "auth"), flaws)
         timeout = amount(upstream.timeout)
@@ -176,27 +202,37 @@ class _ToolCompiler:
             timeout = compile_timeout(block.timeout, (*path, "timeout"), flaws)
         return Tool(
             name=block.name,
-            title=block.title,
-            description=block.description,
+            title=asked.title,
+            description=asked.description,
             input_schema=schema,
-            output_schema=block.response.output,
-            annotations=self._annotations(block.annotations, block.request),
+            output_schema=response.output,
+            annotations=self._annotations(block.annotations, asked.calling),
             upstream=self.definition.name,
             tags=tuple(block.tags),
             facts=block.policy,
-            digest=self._digest(
-                block, schema, retry, timeout=timeout, auth=asdict(auth), max_bytes=max_bytes, limits=asdict(limits)
-            ),
+            digest=self._digest(block, asked, input=schema, timeout=timeout, auth=asdict(auth), limits=asdict(limits)),
             where=where,
             auth=auth,
             timeout=timeout,
-            plan=plan,
-            response=self._response(block, plan, schema),
+            plan=asked.plan,
+            response=self._response(block, response, asked.plan, schema),
             arguments=compiled_schema,
-            approval=compile_approval(block.approval, arguments.properties, (*path, "approval"), flaws),
+            approval=compile_approval(block.approval, _properties(schema), (*path, "approval"), flaws),
             limits=limits,
             examples=compile_examples(block.examples, path, flaws, self.where),
+            description_digest=asked.digest,
         )
+
+    def _asked(self, block: ToolBlock, max_bytes: int) -> Asked | None:
+        """What it asks of the API, by its operation or by its request."""
+        upstream = self.definition.upstream
+        if block.operation is None:
+            requesting = RequestToolCompiler(block, self.path, self.flaws, self.is_code)
+            return requesting.compile(self.upstream, upstream.retry, max_bytes)
+        if self.described is None:
+            return None  # the description cannot be had, which has been said
+        calling = OperationToolCompiler(block, upstream, self.path, self.flaws)
+        return calling.compile(self.described, self.upstream, max_bytes)
 
     def with_code(self, tool: Tool, written: Written) -> Tool:
         """The tool, as what runs that code. Its digests are of the whole file, since the code may use all of it."""
@@ -213,9 +249,11 @@ class _ToolCompiler:
             written=_digest([tool.written, written.digest, written.max_calls]),
         )
 
-    def _response(self, block: ToolBlock, plan: RequestPlan, schema: Mapping[str, Any]) -> ResponsePlan:
+    def _response(
+        self, block: ToolBlock, written: ResponseBlock, plan: RequestPlan, schema: Mapping[str, Any]
+    ) -> ResponsePlan:
         path: Path = (*self.path, "response")
-        response, paging = compile_response(block.response, path, self.flaws), block.response.paging
+        response, paging = compile_response(written, path, self.flaws), written.paging
         response = replace(response, errors={**self.upstream.errors, **response.errors})
         if paging is None:
             return response
@@ -225,44 +263,6 @@ class _ToolCompiler:
             response, paging=compile_paging(paging, plan, schema, read_only=read_only, path=path, flaws=self.flaws)
         )
 
-    def _input(self, block: ToolBlock, max_bytes: int) -> dict[str, Any]:
-        """The input schema, closed: an argument nobody declared would go nowhere. Uploads get the schema of a file."""
-        path, schema = (*self.path, "input"), block.input
-        for name in _UNREADABLE_ROOTS:
-            if name in schema:
-                message = f"{name} may not stand at the root, where models cannot read it"
-                self.flaws.add((*path, name), message, "write the properties out under properties", at_key=True)
-        if schema.get("additionalProperties", False) is not False:
-            hint = "leave additionalProperties out"
-            self.flaws.add((*path, "additionalProperties"), "arguments that are not declared would go nowhere", hint)
-        schema = {**(schema or {"type": "object", "properties": {}}), "additionalProperties": False}
-        examples = shown_arguments(block.examples)
-        if examples and "examples" not in schema:
-            schema["examples"] = examples
-        return with_uploads(schema, block.request.uploads, max_bytes, path, self.flaws)
-
-    def _arguments(self, schema: Mapping[str, Any]) -> Arguments:
-        path = (*self.path, "input")
-        properties, required = schema.get("properties"), schema.get("required", [])
-        if not isinstance(properties, dict) or not isinstance(required, list):
-            return Arguments({}, frozenset())  # the schema's own check says what is wrong
-        for name in properties:
-            if not 1 <= len(name) <= 64 or not _PROPERTY_CHARACTERS.issuperset(name):
-                message, hint = f'"{name[:60]}" is no name that models take', "use up to 64 letters, digits, _ . and -"
-                self.flaws.add((*path, "properties", name), message, hint, at_key=True)
-        names = [name for name in required if isinstance(name, str)]
-        for name in names:
-            if name not in properties:
-                self.flaws.add((*path, "required", required.index(name)), f'"{name[:60]}" is required but no property')
-        return Arguments(properties, frozenset(names))
-
-    def _check_unused(self, arguments: Arguments) -> None:
-        for name in arguments.properties:
-            if name not in arguments.used and _PROPERTY_CHARACTERS.issuperset(name):
-                path = (*self.path, "input", "properties", name)
-                hint = f"use ${name} in the request, or take it out of the schema"
-                self.flaws.add(path, f'the argument "{name}" goes nowhere', hint, at_key=True)
-
     def _check_examples(self, block: ToolBlock, schema: Schema) -> None:
         for index, example in enumerate(block.examples):
             if example.expect.error == "invalid_arguments":
@@ -270,7 +270,7 @@ class _ToolCompiler:
             for problem in schema.problems(example.args):
                 self.flaws.add((*self.path, "examples", index, "args"), f"does not fit the input schema: {problem}")
 
-    def _annotations(self, block: AnnotationsBlock, request: RequestBlock) -> ToolAnnotations:
+    def _annotations(self, block: AnnotationsBlock, request: Calling) -> ToolAnnotations:
         """The method's defaults (RFC 9110 §9.2), overridden one by one."""
         reads = request.method in {"GET", "HEAD"}
         read_only = reads if block.read_only is None else block.read_only
@@ -285,14 +285,31 @@ class _ToolCompiler:
             open_world=block.open_world,
         )
 
-    def _digest(self, block: ToolBlock, schema: dict[str, Any], retry: RetryPlan, **resolved: Any) -> str:
-        """SHA-256 over canonical JSON of the definition as it takes effect."""
+    def _digest(self, block: ToolBlock, asked: Asked, **resolved: Any) -> str:
+        """SHA-256 over canonical JSON of the definition as it takes effect, and of the operation behind it."""
+        upstream, retry = self.definition.upstream, asked.plan.retry
+        elsewhere = {"examples", "input", "auth", "retry", "timeout", "limits", "title", "description", "response"}
         definition = {
-            "tool": block.model_dump(mode="json", exclude={"examples", "input", "auth", "retry", "timeout", "limits"}),
-            "input": schema,
-            "upstream": [self.definition.name, self.upstream.base_url, self.definition.upstream.headers],
+            "tool": block.model_dump(mode="json", exclude=elsewhere),
+            "seen": [asked.title, asked.description],
+            "response": asked.response.model_dump(mode="json"),
+            "operation": [asked.digest, upstream.profile],
+            "upstream": [self.definition.name, self.upstream.base_url, upstream.headers],
             "retry": [retry.attempts, sorted(map(str, retry.when)), retry.backoff],
-            "errors": self.definition.upstream.errors,
+            "max_bytes": asked.plan.max_bytes,
+            "errors": upstream.errors,
             **resolved,
         }
         return _digest(definition)
+
+
+def _with_examples(schema: dict[str, Any], blocks: Sequence[ExampleBlock]) -> dict[str, Any]:
+    """The input schema with the examples that the model is shown."""
+    examples = shown_arguments(blocks)
+    return {**schema, "examples": examples} if examples and "examples" not in schema else schema
+
+
+def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the schema's own check finds wrong is no property."""
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}

@@ -52,6 +52,8 @@ Acr = Annotated[str, Field(max_length=256, pattern=r"^[!#-\[\]-~]+$", examples=[
 Approver = Annotated[
     str, Field(max_length=256, pattern=r"^(user|role|group):\S(.*\S)?$", examples=["role:support-lead"])
 ]
+#: A file in the folder of the tool file, or below it.
+BesideFile = Annotated[str, Field(min_length=1, max_length=1024, examples=["./billing.yaml"])]
 #: A literal, ``$name`` for an argument, ``$$`` for a literal dollar, or ``{from: user.sub}``.
 Binding = Any
 
@@ -134,6 +136,13 @@ class UpstreamBlock(_Block):
     limits: LimitsBlock = LimitsBlock()
     errors: dict[str, str] = Field(
         default={}, max_length=50, description="As of `response`, for every tool that has no sentence for that status"
+    )
+    openapi: BesideFile | None = Field(default=None, description="The API's description, for tools with `operation`")
+    overlays: list[BesideFile] = Field(
+        default=[], max_length=20, description="OpenAPI Overlays that are applied to the description, in this order"
+    )
+    profile: Literal["strict", "portable", "compact"] = Field(
+        default="portable", description="How large input schemas from the description may be: 256, 16 or 4 KB a tool"
     )
 
 
@@ -277,14 +286,49 @@ class ExampleBlock(_Block):
     expect: ExpectBlock = ExpectBlock()
 
 
+#: Of the grammar for editors: which keys go together.
+_ONE_OF_TWO: Final[dict[str, Any]] = {
+    "if": {"required": ["operation"]},
+    "then": {"properties": {"input": False, "request": False}},
+    "else": {
+        "required": ["description", "request"],
+        "properties": dict.fromkeys(("set", "hide", "idempotencyKey", "idempotencyHeader"), False),
+    },
+}
+
+
 class ToolBlock(_Block):
-    """One tool."""
+    """One tool: with `request`, or with `operation`, from which its input and its request come."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_OF_TWO)
 
     name: str = Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")
     title: str = Field(default="", max_length=100)
-    description: str = Field(min_length=20, max_length=1024, description="What it does and when to use it, for a model")
+    description: str = Field(
+        default="", min_length=20, max_length=1024, description="What it does and when to use it, for a model"
+    )
     input: dict[str, Any] = Field(default={}, description="JSON Schema 2020-12 of the arguments, an object")
-    request: RequestBlock
+    request: RequestBlock | None = None
+    operation: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1024,
+        description="operationId in the API's description, or `GET /path`",
+        examples=["GetCustomer", "GET /customers/{id}"],
+    )
+    set_: dict[str, Binding] = Field(
+        default={},
+        alias="set",
+        max_length=100,
+        description="Of an operation: argument → a literal or `{from: user.sub}`, which the model does not see",
+    )
+    hide: list[str] = Field(
+        default=[], max_length=100, description="Of an operation: optional arguments that the model does not see"
+    )
+    idempotency_key: Literal["off", "auto"] = Field(
+        default="off", description="Of an operation, auto: a key that is stable for one tool call"
+    )
+    idempotency_header: str = Field(default="Idempotency-Key", description="Of an operation: the key's header")
     response: ResponseBlock = ResponseBlock()
     auth: ToolAuthBlock = ToolAuthBlock()
     annotations: AnnotationsBlock = AnnotationsBlock()

@@ -38,10 +38,10 @@ def with_paging(block: ToolBlock) -> ToolBlock:
     """
     paging, request = block.response.paging, block.request
     declared = block.input.get("properties", {})
-    if paging is None or not isinstance(declared, dict):  # of what is wrong the schema's own check speaks
+    if paging is None or request is None or not isinstance(declared, dict):  # the schema's own check says what is wrong
         return block
     query, properties, size = dict(request.query), dict(declared), paging.size
-    param = _param(paging)
+    param = parameter_of(paging)
     if param and not _places_it(request, param):
         query[param] = f"${CURSOR}"
         properties.setdefault(CURSOR, _CURSOR_SCHEMA)
@@ -51,9 +51,23 @@ def with_paging(block: ToolBlock) -> ToolBlock:
             properties.setdefault(LIMIT, _LIMIT_SCHEMA)
     if size is not None:
         body = request.body if isinstance(request.body, dict) else {}
-        _bound_size(properties, query.get(size.param, body.get(size.param)), size)
+        binding = query.get(size.param, body.get(size.param))
+        _bound_size(properties, binding[1:] if isinstance(binding, str) else "", size)
     schema = {**block.input, "type": block.input.get("type", "object"), "properties": properties}
     return block.model_copy(update={"input": schema, "request": request.model_copy(update={"query": query})})
+
+
+def fit_for_paging(schema: dict[str, Any], plan: RequestPlan, block: PagingBlock) -> dict[str, Any]:
+    """The input schema of a described operation: the argument for the page takes any ``next_cursor``, the one for its
+    size keeps to the block's bounds. What the description says of them is not the tool file's to change.
+    """
+    properties: dict[str, Any] = dict(schema["properties"])
+    cursor = _argument_for(plan, parameter_of(block))
+    if cursor is not None and _takes_text(schema, cursor):
+        properties[cursor] = {key: value for key, value in properties[cursor].items() if key not in _NARROWING}
+    if block.size is not None:
+        _bound_size(properties, _argument_for(plan, block.size.param) or "", block.size)
+    return {**schema, "properties": properties}
 
 
 def compile_paging(
@@ -61,8 +75,8 @@ def compile_paging(
 ) -> PagingPlan | None:
     """The plan for a request that was compiled; ``path`` leads to the block. ``None`` where a flaw was added."""
     found = len(flaws)
-    param = _param(block)
-    argument = _bound(plan, param)
+    param = parameter_of(block)
+    argument = _argument_for(plan, param)
     if argument is None:
         flaws.add(
             (*path, "param"), f"no argument says {param or 'where a page begins'}", "name a parameter of the query"
@@ -90,13 +104,14 @@ def compile_paging(
         items=items,
         next=next_,
         start=1 if block.start is None else block.start,
-        size_argument=(_bound(plan, block.size.param) or "") if block.size else "",
+        size_argument=(_argument_for(plan, block.size.param) or "") if block.size else "",
         size=block.size.default if block.size else 0,
         max_pages=block.max_pages,
     )
 
 
-def _param(block: PagingBlock) -> str:
+def parameter_of(block: PagingBlock) -> str:
+    """The parameter that says where a page begins; empty where none does."""
     return block.param or (_ODATA_PARAM if block.type == "odata" else "")
 
 
@@ -104,16 +119,15 @@ def _places_it(request: RequestBlock, param: str) -> bool:
     return param in request.query or (isinstance(request.body, dict) and param in request.body)
 
 
-def _bound_size(properties: dict[str, Any], binding: Any, size: PageSizeBlock) -> None:
+def _bound_size(properties: dict[str, Any], name: str, size: PageSizeBlock) -> None:
     """The argument for the page's size keeps to the block's bounds; its own may be narrower."""
-    name = binding[1:] if isinstance(binding, str) else ""
     if isinstance(declared := properties.get(name), dict):
         largest = declared.get("maximum", size.max)
         most = min(largest, size.max) if isinstance(largest, int) else size.max
         properties[name] = {"minimum": 1, "default": size.default, **declared, "maximum": most}
 
 
-def _bound(plan: RequestPlan, param: str) -> str | None:
+def _argument_for(plan: RequestPlan, param: str) -> str | None:
     """The argument that stands in the query, or on top of the body, under that name."""
     for name, binding in _places(plan):
         if name == param and isinstance(binding, Argument):

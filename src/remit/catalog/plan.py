@@ -33,6 +33,15 @@ class Renames:
     items: Renames | None = None
     others: Renames | None = None
 
+    def on_wire(self, value: Any) -> Any:
+        """The value with its members called what the wire calls them, at every depth that is known here."""
+        if isinstance(value, dict):
+            members = ((member, *self.members.get(key, (key, self.others))) for key, member in value.items())
+            return {wire: inner.on_wire(member) if inner else member for member, wire, inner in members}
+        if isinstance(value, list) and self.items is not None:
+            return [self.items.on_wire(item) for item in value]
+        return value
+
 
 @dataclass(frozen=True, slots=True)
 class Argument:

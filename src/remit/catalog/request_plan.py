@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
 
+from remit.catalog.asked import Calling
 from remit.catalog.binding import Arguments, bind_leaf, bind_tree, scalar_text
 from remit.catalog.body_plan import BodyCompiler
 from remit.catalog.definition import RequestBlock, RetryBlock
@@ -176,7 +177,7 @@ def _styled(query: tuple[Bound, ...], body: Body | None) -> set[str]:
 
 
 def plan_retry(
-    upstream: RetryBlock | None, tool: RetryBlock | None, request: RequestBlock, path: Path, flaws: Flaws
+    upstream: RetryBlock | None, tool: RetryBlock | None, request: Calling, path: Path, flaws: Flaws
 ) -> RetryPlan:
     """The retry plan of one tool: its own block, or the upstream's.
 

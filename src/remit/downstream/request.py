@@ -20,7 +20,6 @@ from remit.catalog.plan import (
     FromContext,
     Items,
     Members,
-    Renames,
     RequestPlan,
     Segment,
 )
@@ -115,7 +114,7 @@ class _Filler:
                 return value
             case Argument(name, renames):
                 value = self.arguments.get(name, _ABSENT)
-                return value if renames is None else _renamed(value, renames)
+                return value if renames is None else renames.on_wire(value)
             case FromContext():
                 return self.from_context(binding)
             case Members(members):
@@ -210,13 +209,3 @@ def _whole(value: Any) -> Any:
             return [_whole(item) for item in value]
         case _:
             return value
-
-
-def _renamed(value: Any, renames: Renames) -> Any:
-    """The value with its members called what the wire calls them, at every depth that ``renames`` knows."""
-    if isinstance(value, dict):
-        members = ((member, *renames.members.get(key, (key, renames.others))) for key, member in value.items())
-        return {wire: member if inner is None else _renamed(member, inner) for member, wire, inner in members}
-    if isinstance(value, list) and renames.items is not None:
-        return [_renamed(item, renames.items) for item in value]
-    return value

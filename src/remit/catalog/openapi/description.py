@@ -120,12 +120,13 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An operation that is not read, and why."""
+    """An operation that is not read, and why. ``id`` is its operationId, where that much could be read."""
 
     method: str
     path: str
     pointer: str
     reason: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +142,10 @@ class Description:
     """A whole description.
 
     ``version`` is the API's, ``dialect`` OpenAPI's (``2.0``, ``3.0`` …). ``digest``: SHA-256 over the bytes of all
-    its files, empty where it was not read from files. ``servers``: base URLs, relative where they are written so.
-    ``schemas`` are those of requests (nothing read-only in them), ``response_schemas`` those of responses (nothing
-    write-only); the same name means the same place in both. ``files``: what was read, below the description's folder.
+    its files and the names of those that could not be had, empty where it was not read from files. ``servers``: base
+    URLs, relative where they are written so. ``schemas`` are those of requests (nothing read-only in them),
+    ``response_schemas`` those of responses (nothing write-only); the same name means the same place in both. ``files``:
+    what was read, below the description's folder; ``refused``: what it leads to and could not be had.
     """
 
     title: str
@@ -157,3 +159,4 @@ class Description:
     response_schemas: Mapping[str, JsonSchema] = field(default_factory=dict, repr=False)
     digest: str = ""
     files: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()

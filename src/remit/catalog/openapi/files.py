@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +56,21 @@ def read_description(
     except DescriptionInvalid as error:
         where = error.where if error.where != root else path.as_posix()
         raise DescriptionInvalid(error.message, where=where, hint=error.hint) from None
-    return replace(description, digest=files.digest, files=tuple(files), notes=description.notes + applied)
+    return replace(
+        description,
+        digest=files.digest,
+        files=tuple(files),
+        refused=files.refused,
+        notes=description.notes + applied,
+    )
+
+
+def digest_now(folder: Path, names: Iterable[str], overlays: Sequence[Overlay] = ()) -> str:
+    """The digest that a description would have whose files in ``folder`` are those, read or refused."""
+    files = DescriptionFiles(folder)
+    for name in names:
+        files.look(name)
+    return files.digest_with(overlays)
 
 
 def read_overlays(paths: Sequence[Path], *, folder: Path | None = None) -> tuple[Overlay, ...]:
@@ -90,7 +104,7 @@ class DescriptionFiles(Mapping[str, Any]):
         self._cache = cache
         self._parsed: dict[str, Any] = {}
         self._digests: dict[str, str] = {}
-        self._overlays: list[str] = []
+        self._overlays: list[Overlay] = []
         self._refused: dict[str, FileRefused] = {}
         self._bytes = 0
 
@@ -115,27 +129,43 @@ class DescriptionFiles(Mapping[str, Any]):
         """Change the file of that name. Raises ``FileRefused``, ``DescriptionInvalid``."""
         applied = apply(self[name], overlays)
         self._parsed[name] = applied.document
-        self._overlays += (overlay.digest for overlay in overlays)
+        self._overlays += overlays
         return applied.notes
+
+    def look(self, name: str) -> None:
+        """Have the digest of a file, which is not parsed; of one that cannot be had, that it cannot."""
+        self._digests[name] = ""
+        with suppress(FileRefused):
+            self._digests[name] = hashlib.sha256(self._read(name)).hexdigest()
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The names of the files that were asked for and could not be had."""
+        return tuple(sorted(self._refused))
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the names and contents of all files read so far, and of the overlays."""
-        lines = "".join(f"{name}\0{self._digests[name]}\n" for name in self) + "\n".join(self._overlays)
+        """SHA-256 over the names and contents of all files asked for so far, and of the overlays."""
+        return self.digest_with(self._overlays)
+
+    def digest_with(self, overlays: Sequence[Overlay]) -> str:
+        """The digest, were these the overlays."""
+        lines = "".join(f"{name}\0{digest}\n" for name, digest in sorted(self._digests.items()))
+        lines += "\n".join(overlay.digest for overlay in overlays)
         return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
     def _load(self, name: str) -> Any:
+        self._digests[name] = ""
         if len(self._parsed) + len(self._refused) >= MAX_FILES:
             raise FileRefused(f"is one of more than {MAX_FILES}")
         content = self._read(name)
-        digest = hashlib.sha256(content).hexdigest()
+        digest = self._digests[name] = hashlib.sha256(content).hexdigest()
         try:
             parsed = _parse(content, digest, self._cache)
         except TextInvalid as error:
             line, column = error.position or (0, 0)
             at = f" (line {line}, column {column})" if line else ""
             raise FileRefused(f"cannot be read: {error.reason}{at}") from None
-        self._digests[name] = digest
         return parsed
 
     def _read(self, name: str) -> bytes:

@@ -116,7 +116,7 @@ class _Operations:
         try:
             self.found.append(self._operation(method, path, place, item))
         except (Unreadable, Dangling) as error:
-            self.skipped.append(Skipped(method.upper(), path, place.where, error.reason))
+            self.skipped.append(Skipped(method.upper(), path, place.where, error.reason, place.text("operationId")))
 
     def _operation(self, method: str, path: str, place: Place, item: Place) -> Operation:
         if method.lower() not in _METHODS:
