@@ -92,15 +92,24 @@ async def send_bounded(client: httpx.AsyncClient, request: httpx.Request, *, sec
     async with asyncio.timeout(seconds):
         response = await client.send(request, stream=True)
         try:
-            decoded = _decoder(response)
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += decoded(chunk, max_bytes + 1 - len(body))
-                if len(body) > max_bytes:
-                    raise AnswerTooLarge(f"more than {max_bytes} bytes", response.status_code, response.headers)
-            return Answer(response.status_code, response.headers, bytes(body))
+            body = await _read(response, max_bytes)
+            if len(body) > max_bytes:
+                raise AnswerTooLarge(f"more than {max_bytes} bytes", response.status_code, response.headers)
+            return Answer(response.status_code, response.headers, body)
         finally:
             await response.aclose()
+
+
+async def _read(response: httpx.Response, max_bytes: int) -> bytes:
+    """The decoded body, or the beginning of one that is longer."""
+    decoded, body = _decoder(response), bytearray()
+    if response.is_stream_consumed:  # one that was made here, and never came over a wire
+        return response.content
+    async for chunk in response.aiter_raw():
+        body += decoded(chunk, max_bytes + 1 - len(body))
+        if len(body) > max_bytes:
+            break
+    return bytes(body)
 
 
 def _decoder(response: httpx.Response) -> Callable[[bytes, int], bytes]:

@@ -134,7 +134,7 @@ MISTAKES: list[tuple[str, str, tuple[int, int], str]] = [
     ("redact: [secret]", "redact: [length(a)]", (29, 16), '"length(a)" cannot be redacted along'),
     ("maxBytes: 4KiB", "maxBytes: 4MiB", (30, 17), "maxBytes 4MiB is not between"),
     ('"404"', '"200"', (31, 16), '"200" is no error status'),
-    ("{status}", "{code}", (31, 23), "a brace that begins no placeholder"),
+    ("{status}", "{reason}", (31, 23), "a brace that begins no placeholder"),
     ("{{message}}", "{{message[}}", (31, 23), "not JMESPath"),
     ("maxBytes: 4KiB", "files: [image/png]", (30, 7), "nothing can be selected, checked or redacted"),
     ("maxBytes: 4KiB", "files: [text/csv]", (30, 15), "text/csv is read as data"),
