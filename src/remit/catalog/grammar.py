@@ -32,6 +32,9 @@ def read_tool_file(data: Any, flaws: Flaws) -> ToolFile | None:
     if not isinstance(data, dict):
         flaws.add((), "a tool file is a mapping", "begin with version, name, upstream and tools")
         return None
+    if {"openapi", "swagger"} & data.keys() and not {"upstream", "tools"} & data.keys():
+        flaws.add((), "this is an API description, no tool file", "make one of it with `remit import openapi FILE`")
+        return None
     try:
         return ToolFile.model_validate(data)
     except ValidationError as error:

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from remit.catalog.compile import CompiledFile, compile_text
+from remit.catalog.descriptions import Descriptions
+from remit.catalog.kinds import kind_of
 from remit.catalog.lock_files import LOCK_NAME, LockMode, Locks
+from remit.catalog.openapi.files import MAX_FILE_BYTES as MAX_DESCRIPTION_BYTES
 from remit.catalog.problem import Problem
 from remit.catalog.python import compile_python, installed_tools
 from remit.catalog.tool import Catalog, Tool
@@ -23,6 +26,8 @@ MAX_FILE_BYTES: Final = 1024 * 1024
 MAX_FILES: Final = 5_000
 YAML: Final = frozenset({".yaml", ".yml"})
 PYTHON: Final = frozenset({".py"})
+#: Besides YAML, what API descriptions are written in.
+_JSON: Final = frozenset({".json"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +54,44 @@ class _Loaded:
 
 
 def load_catalog(
-    paths: Sequence[Path], environment: Mapping[str, str], lock: LockMode = "off", *, python: bool = False
+    paths: Sequence[Path],
+    environment: Mapping[str, str],
+    lock: LockMode = "off",
+    *,
+    python: bool = False,
+    cache: Path | None = None,
 ) -> LoadReport:
     """Load every ``.yaml`` and ``.yml`` file named by ``paths`` or below them, with ``python`` also every ``.py``.
 
     Never raises for what is in them.
     """
-    return CatalogSource(paths, environment, lock, python=python).report
+    return CatalogSource(paths, environment, lock, python=python, cache=cache).report
 
 
 class CatalogSource:
     """Where tools come from. ``report`` is the present state; ``reload`` makes the next.
 
     ``lock``: what becomes of tools that are not as `tools.lock` has them. Enforced, they are not served. ``python``:
-    whether Python files are run for their tools, and packages that bring some.
+    whether Python files are run for their tools, and packages that bring some. ``cache``: the folder where parsed API
+    descriptions are kept.
     """
 
     def __init__(
-        self, paths: Sequence[Path], environment: Mapping[str, str], lock: LockMode = "off", *, python: bool = False
+        self,
+        paths: Sequence[Path],
+        environment: Mapping[str, str],
+        lock: LockMode = "off",
+        *,
+        python: bool = False,
+        cache: Path | None = None,
     ) -> None:
         self._paths = tuple(paths)
+        self._cache = cache
         self._suffixes = YAML | PYTHON if python else YAML
         self._lock = lock
         self._environment = dict(environment)
         self._files: dict[Path, _Loaded] = {}
+        self._described: frozenset[Path] = frozenset()
         installed = installed_tools(self._environment) if python else {}
         self._installed = {file: _Loaded("", compiled, compiled.tools) for file, compiled in installed.items()}
         self.report = LoadReport()
@@ -84,11 +103,13 @@ class CatalogSource:
         return self.report.catalog
 
     def reload(self) -> LoadReport:
-        """Read the files again and compile those whose text changed."""
+        """Read the files again and compile those whose text changed, or that of the API description behind them."""
         found, problems = find_files(self._paths, self._suffixes)
-        before, self._files = self._files, {}
-        for file in found:
-            self._files[file] = self._load(file, before.get(file))
+        descriptions = Descriptions(self._cache)
+        files = {file: self._load(file, self._files.get(file), descriptions) for file in found}
+        sources = [loaded.compiled.source for loaded in files.values()]
+        self._described = frozenset().union(*(source.paths for source in sources if source is not None))
+        self._files = {file: loaded for file, loaded in files.items() if not self._is_part(file, loaded)}
         self._files |= self._installed
         for loaded in self._files.values():
             problems += loaded.compiled.problems
@@ -114,16 +135,23 @@ class CatalogSource:
         hint = "set python_tools: true, if whoever can write here may run code in this server"
         return [Problem(found[0].as_posix(), 0, 0, f"Python tools are switched off, so this is not run{more}", hint)]
 
-    def _load(self, file: Path, before: _Loaded | None) -> _Loaded:
+    def _is_part(self, file: Path, loaded: _Loaded) -> bool:
+        """Whether it is one of the files of an API description, and no tool file."""
+        return file.resolve() in self._described and not loaded.tools and kind_of(_content(file)) != "tools"
+
+    def _load(self, file: Path, before: _Loaded | None, descriptions: Descriptions) -> _Loaded:
         name = file.as_posix()
         text = read_text(file)
         if isinstance(text, Problem):
             return _Loaded("", CompiledFile(problems=(text,)), before.tools if before else ())
         digest = hashlib.sha256(text.encode()).hexdigest()
-        if before and before.digest == digest:
+        source = before.compiled.source if before else None
+        if before and before.digest == digest and (source is None or descriptions.is_current(source)):
             return before
-        compiling = compile_python if file.suffix in PYTHON else compile_text
-        compiled = compiling(text, name, self._environment)
+        if file.suffix in PYTHON:
+            compiled = compile_python(text, name, self._environment)
+        else:
+            compiled = compile_text(text, name, self._environment, descriptions)
         kept = before.tools if before and compiled.problems else compiled.tools
         return _Loaded(digest, compiled, kept)
 
@@ -138,13 +166,18 @@ class CatalogSource:
         if not existing:
             return
         async for changes in awatch(*existing, stop_event=stop, debounce=200, step=50):
-            if any(Path(name).suffix in self._suffixes or Path(name).name == LOCK_NAME for _, name in changes):
+            if any(self._matters(Path(name)) for _, name in changes):
                 await changed(await asyncio.to_thread(self.reload))
+
+    def _matters(self, path: Path) -> bool:
+        """Whether a reload may find something else once this file has changed."""
+        is_one = path.suffix in self._suffixes | _JSON or path.name == LOCK_NAME
+        return is_one or path.resolve() in self._described
 
 
 def find_files(paths: Sequence[Path], suffixes: frozenset[str] = YAML) -> tuple[list[Path], list[Problem]]:
     """The tool files named by ``paths``, or with one of ``suffixes`` below them, in order, and the paths that lead
-    nowhere.
+    nowhere. API descriptions and overlays that lie below them are none.
     """
     problems: list[Problem] = []
     files: dict[Path, None] = {}
@@ -170,8 +203,21 @@ def _below(directory: Path, suffixes: frozenset[str]) -> Iterator[Path]:
     for path in directory.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(directory).parts)
         private = path.suffix in PYTHON and path.name.startswith("_")
-        if path.suffix in suffixes and not (hidden or private) and path.is_file():
+        if path.suffix in suffixes and not (hidden or private) and path.is_file() and not _is_description(path):
             yield path
+
+
+def _is_description(path: Path) -> bool:
+    return path.suffix in YAML and kind_of(_content(path)) == "description"
+
+
+def _content(path: Path) -> bytes:
+    """What can be read of a file, for a look at what it is."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_DESCRIPTION_BYTES)
+    except OSError:
+        return b""
 
 
 def read_text(file: Path) -> str | Problem:
