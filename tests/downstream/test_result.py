@@ -195,6 +195,19 @@ def test_any_answer_is_a_result_or_a_downstream_error(body: bytes, media: str, s
         assert shape(PLAIN, answer(body, status, media)).size <= 64 * 1024
 
 
+@pytest.mark.parametrize("body", [[1, 2, 3], {"a": [1, 2, 3], "b": {"c": [4]}}], ids=["a list", "lists in objects"])
+def test_no_list_has_more_items_than_it_may_have(body: Any) -> None:
+    result = shape(tool(maxItems=2), answer(body))
+    assert result.truncated
+    assert result.data in ({"items": [1, 2], "truncated": True}, {"a": [1, 2], "b": {"c": [4]}, "truncated": True})
+    assert shape(tool(maxItems=3), answer(body)).data == body
+
+
+def test_a_closed_schema_lets_a_result_say_that_it_was_cut() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "array"}}, "additionalProperties": False}
+    assert shape(tool(schema=schema, maxItems=1), answer({"a": [1, 2]})).data == {"a": [1], "truncated": True}
+
+
 # ── files ──
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\xff"
@@ -223,7 +236,7 @@ def test_a_file_is_whole_or_refused() -> None:
     assert shape(DRAWING, answer(b"x" * 1024, media="image/png")).size == 1024
     error = refused(DRAWING, answer(b"x" * 1025, media="image/png"))
     assert isinstance(error, ResponseUnusable)
-    assert error.message == "the file is larger than 1024 bytes"
+    assert error.message == "the file (image/png, 1025 bytes) is larger than 1024 bytes"
 
 
 def test_a_file_of_which_a_part_is_to_be_hidden_is_withheld() -> None:

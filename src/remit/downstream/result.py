@@ -114,9 +114,8 @@ def _file_result(tool: Tool, file: File, status: int) -> ToolResult:
     """The file, or nothing: one that was cut is no file."""
     if len(file.content) > tool.response.max_bytes:
         raise ResponseUnusable(
-            f"the file is larger than {tool.response.max_bytes} bytes",
+            f"the file ({file.media_type}, {len(file.content)} bytes) is larger than {tool.response.max_bytes} bytes",
             status=status,
-            detail=f"{file.media_type}, {len(file.content)} bytes",
             hint=f"raise response.maxBytes in {tool.where}, or have the API answer with less",
         )
     facts = file.facts
