@@ -339,6 +339,18 @@ def test_a_file_goes_out_with_its_media_type_where_the_api_takes_it(upload: Any,
     assert posted(Content(described, FILE), upload)[1] == sent
 
 
+def test_a_part_of_bytes_is_a_file_with_a_name_whatever_is_in_it() -> None:
+    content = Content(MULTIPART, members(f=FILE, note=STRING), {"f": PartEncoding("text/csv"), "note": PartEncoding()})
+    body, media_type = posted(content, {"f": {"text": "a,b\r\n", "filename": "counts.csv"}, "note": "x"})
+    file, note = parts_of(body, media_type)
+    assert (file.get_filename(), file.get_content_type(), file.get_payload(decode=True)) == (
+        "counts.csv",
+        "text/csv",
+        b"a,b\r\n",
+    )
+    assert note.get_filename() is None
+
+
 def test_a_part_takes_one_of_the_media_types_that_are_named() -> None:
     content = Content(MULTIPART, members(f=FILE), {"f": PartEncoding("image/png, image/jpeg")})
     sent = [{"data": ""}, {"data": "", "mediaType": "image/jpeg"}]

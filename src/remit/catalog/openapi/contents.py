@@ -130,7 +130,8 @@ def _encoding(part: PartEncoding, schema: JsonSchema, schemas: Schemas, *, multi
 
 
 def _is_file(item: JsonSchema, types: tuple[str, ...], schemas: Schemas) -> bool:
-    if types:
+    """Bytes are a file whatever is in them: servers that want a file want its name, of a CSV file too."""
+    if types and not _is_marked_bytes(item):
         return not (is_json(types[0]) or is_text(types[0]))
     return is_bytes(item, schemas)
 
