@@ -23,6 +23,8 @@ from typing import Final, Protocol
 from remit.audit.trail import Record, Trail
 from remit.call import NOBODY, CallResult, ToolCall, Watch
 from remit.catalog.code import Code
+from remit.catalog.discovery import Discovery
+from remit.catalog.lookup import looked_up
 from remit.catalog.tool import Catalog, Tool
 from remit.credential import UnverifiedToken
 from remit.downstream.client import ApiClient
@@ -31,6 +33,7 @@ from remit.downstream.paging import fetch
 from remit.downstream.request import ApiRequest, CallContext, build_request
 from remit.downstream.response import ApiResponse
 from remit.downstream.result import ToolResult, shape
+from remit.downstream.wire.text import encode_json
 from remit.errors import (
     ArgumentsInvalid,
     InternalError,
@@ -92,11 +95,11 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A call that can be decided about: whose, of which tool, and the work: its one request, or its code."""
+    """A call that can be decided about: whose, of which tool, and the work: its one request, its code, or a look-up."""
 
     asked: Asked
     tool: Tool
-    work: ApiRequest | Code
+    work: ApiRequest | Code | Discovery
 
 
 class Bridge:
@@ -111,6 +114,7 @@ class Bridge:
 
     async def call(self, call: ToolCall, watch: Watch = NOBODY) -> CallResult:
         """Make one call. Raises leaves of ``RemitError``, each with ``call_id`` set, and nothing else."""
+        call = self._meant(call)
         async with self._recorded(call) as record:
             return CallResult(record.id, await self._steps(call, record, watch))
 
@@ -119,21 +123,23 @@ class Bridge:
 
         No token is exchanged, nothing is sent, nobody is asked for an approval, and the trail is left alone.
         """
+        call = self._meant(call)
         caller, acting = await self._identify(call.token)
         watch.identified(caller.principal, acting)
         ready = await self._find(call, caller, acting, REHEARSED)
         wanted = await self._parts.permissions.foresee(ready.asked, watch)
-        if isinstance(ready.work, Code):
-            raise RequestUnusable(f"what the code of {call.name} calls is known only once it runs")
+        if not isinstance(ready.work, ApiRequest):
+            raise RequestUnusable(f"{call.name} is no request of its own, so there is none to show")
         return Rehearsal(ready.work, None if ready.tool.auth.type == "none" else wanted)
 
     async def visible_tools(self, door: str, token: UnverifiedToken | None) -> tuple[Tool, ...]:
-        """The tools that policy shows to this caller, by name. Raises ``AuthenticationError`` leaves."""
+        """The tools that a list has for this caller, by name. Raises ``AuthenticationError`` leaves."""
         caller, acting = await self._identify(token)
-        return await self._shown(door, caller.principal, acting)
+        shown = await self._shown(door, caller.principal, acting)
+        return self._parts.tools.catalog.listed(shown)
 
     async def tools_for(self, door: str, principal: Principal) -> tuple[Tool, ...]:
-        """The same for somebody who has no token yet: what they would give away. Raises ``ActorRevoked``."""
+        """The tools that policy shows somebody who has no token yet: what they would give away. Raises ``ActorRevoked``."""
         return await self._shown(door, principal, await self._parts.actors.resolve(principal))
 
     async def _shown(self, door: str, principal: Principal, acting: ActingParty) -> tuple[Tool, ...]:
@@ -205,11 +211,15 @@ class Bridge:
         return result
 
     async def _answer(self, ready: _Ready, permission: Permission, record: Record, watch: Watch) -> ApiResponse:
-        """What the API answers, or a tool's code in its place."""
+        """What the API answers, or in its place a tool's code, or what is known of an API's operations."""
         tool, work = ready.tool, ready.work
-        if isinstance(work, Code):
+        if not isinstance(work, ApiRequest):
             await self._parts.permissions.settle(ready.asked, permission, record)
             await record.intend(permission.wanted)  # 4
+        if isinstance(work, Discovery):
+            found = looked_up(work, ready.asked.call.arguments, await self._shown_to(ready.asked))
+            return ApiResponse.made_here(encode_json(found).encode())
+        if isinstance(work, Code):
             running = Running(ready.asked, tool, work, permission, record.id, self._parts.tools.catalog)
             return await run_code(running, self._call_within, record.made_calls)
         token = await self._delegate(ready.asked, permission, record, watch)  # 4 5
@@ -252,6 +262,14 @@ class Bridge:
         watch.exchanged(wanted, token)
         return token
 
+    async def _shown_to(self, asked: Asked) -> tuple[Tool, ...]:
+        return await self._shown(asked.call.door, asked.principal, asked.acting)
+
+    def _meant(self, call: ToolCall) -> ToolCall:
+        """The call of an operation, where an agent asks a tool to make that call."""
+        name, arguments = self._parts.tools.catalog.meant(call.name, call.arguments)
+        return call if name == call.name else replace(call, name=name, arguments=arguments)
+
     async def _identify(self, token: UnverifiedToken | None) -> tuple[Caller, ActingParty]:
         caller = await self._parts.subjects.identify(token)
         return caller, await self._parts.actors.resolve(caller.principal)
@@ -278,6 +296,10 @@ def _ready(asked: Asked, tool: Tool, call_id: str) -> _Ready:
     tool.validate(arguments)
     if tool.code is not None:
         return _Ready(asked, tool, tool.code)
+    if tool.discovery is not None and tool.discovery.looks_up:
+        return _Ready(asked, tool, tool.discovery)
+    if not tool.is_request:
+        raise RequestUnusable(f"{tool.name} calls operations for agents; call the operation itself")
     context = _context(asked.principal, asked.acting, call_id)
     return _Ready(asked, tool, build_request(tool, arguments, context))
 

@@ -26,6 +26,7 @@ from remit.catalog.code import Written
 from remit.catalog.definition import AnnotationsBlock, ExampleBlock, ResponseBlock, ToolBlock, ToolFile, amount
 from remit.catalog.described import Described
 from remit.catalog.descriptions import Descriptions, Opened, Source
+from remit.catalog.discovering import Discovering
 from remit.catalog.document import DocumentInvalid, Position, read_document
 from remit.catalog.environment import expand
 from remit.catalog.examples import compile_examples, shown_arguments
@@ -148,7 +149,28 @@ def _tools(definition: ToolFile, document: Positioned, around: _Around) -> list[
             continue
         tool = replace(tool, written=_written(document.data, index))
         tools.append(compiler.with_code(tool, codes[index]) if index in codes else tool)
+    if definition.discover is not None:
+        tools += _discovered(definition, upstream, document, around)
+    elif not definition.tools:
+        flaws.add((), "there are no tools", "add tools, or discover for what a description has")
     return tools
+
+
+def _discovered(definition: ToolFile, upstream: Upstream, document: Positioned, around: _Around) -> list[Tool]:
+    """The tools of ``discover``. An operation of which no tool can be made does not stand in the way of the others."""
+    path: Path = ("discover",)
+    if definition.discover is None or around.opened is None or around.opened.described is None:
+        return []
+    described, where = around.opened.described, _where(document, around.file, path)
+
+    def compile_block(block: ToolBlock) -> Tool | None:
+        flaws = Flaws()
+        compiler = _ToolCompiler(definition, upstream, path, flaws, lambda _: where, described, is_code=True)
+        tool = compiler.compile(block, where)
+        written = [document.data["name"], document.data["upstream"], document.data["discover"], block.name]
+        return None if flaws or tool is None else replace(tool, written=_digest(written))
+
+    return Discovering(definition, compile_block).tools(definition.discover, described.description)
 
 
 def _where(document: Positioned, file: str, path: Path) -> str:

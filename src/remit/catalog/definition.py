@@ -54,6 +54,8 @@ Approver = Annotated[
 ]
 #: A file in the folder of the tool file, or below it.
 BesideFile = Annotated[str, Field(min_length=1, max_length=1024, examples=["./billing.yaml"])]
+#: Of shells: `*`, `?` and `[…]`.
+Pattern = Annotated[str, Field(min_length=1, max_length=1100, examples=["GET /customers*"])]
 #: A literal, ``$name`` for an argument, ``$$`` for a literal dollar, or ``{from: user.sub}``.
 Binding = Any
 
@@ -83,7 +85,7 @@ class AuthBlock(_Block):
         default="", max_length=512, description="Logical name of the API: `aud` of the token (RFC 8693 §2.1)"
     )
     resource: str = Field(default="", max_length=2048, description="Absolute URI of the API (RFC 8707 §2)")
-    scopes: list[str] = Field(default=[], max_length=50, description="Scopes of every tool that does not name its own")
+    scopes: list[str] = Field(default=[], max_length=200, description="Scopes of every tool that does not name its own")
     actor: Literal["required", "optional", "forbidden"] = Field(
         default="required", description="Whether an agent runner's identity must take part"
     )
@@ -341,14 +343,30 @@ class ToolBlock(_Block):
     examples: list[ExampleBlock] = Field(default=[], max_length=50)
 
 
+class DiscoverBlock(_Block):
+    """Operations of the API's description that no tool is listed for: agents find, describe and call them by three tools.
+
+    A pattern is matched against operationId, `GET /path` and name; what a description calls deprecated stays out.
+    """
+
+    include: list[Pattern] = Field(
+        default=["*"], min_length=1, max_length=2000, description="Patterns of what is found"
+    )
+    exclude: list[Pattern] = Field(default=[], max_length=2000, description="Patterns of what is not, even so")
+    deprecated: bool = False
+
+
 class ToolFile(_Block):
-    """One API and its tools."""
+    """One API and its tools, or what is found in its description."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["tools"]}, {"required": ["discover"]}]})
 
     version: Literal[1]
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")
     owner: str = Field(default="", max_length=200, description="Who answers for this file")
     upstream: UpstreamBlock
-    tools: list[ToolBlock] = Field(min_length=1, max_length=2000)
+    tools: list[ToolBlock] = Field(default=[], max_length=2000)
+    discover: DiscoverBlock | None = None
 
 
 def tool_file_schema() -> dict[str, Any]:

@@ -49,9 +49,8 @@ class Descriptions:
         self._current: dict[Source, bool] = {}
 
     def open(self, definition: ToolFile, file: Path, flaws: Flaws) -> Opened | None:
-        """What the tools of a file with ``operation`` are made of; ``None`` where it has no such tools."""
-        api = definition.upstream
-        using = [index for index, tool in enumerate(definition.tools) if tool.operation is not None]
+        """What the tools of a file with ``operation`` or ``discover`` are made of; ``None`` where it has no such tools."""
+        api, using = definition.upstream, _using(definition)
         if api.openapi is None:
             _miss(api, using, flaws)
         if api.openapi is None or not using:
@@ -114,10 +113,17 @@ def _below(folder: Path, name: str) -> Path:
     return path
 
 
-def _miss(api: UpstreamBlock, using: Sequence[int], flaws: Flaws) -> None:
+def _using(definition: ToolFile) -> list[Place]:
+    """Where the file asks for something of a description."""
+    places: list[Place] = [
+        ("tools", index, "operation") for index, tool in enumerate(definition.tools) if tool.operation is not None
+    ]
+    return places if definition.discover is None else [*places, ("discover",)]
+
+
+def _miss(api: UpstreamBlock, using: Sequence[Place], flaws: Flaws) -> None:
     if using:
-        place: Place = ("tools", using[0], "operation")
-        flaws.add(place, "the file names no API description", "add openapi: ./api.yaml to upstream")
+        flaws.add(using[0], "the file names no API description", "add openapi: ./api.yaml to upstream")
     for name in sorted({"overlays", "profile"} & api.model_fields_set):
         flaws.add(("upstream", name), f"{name} means nothing without openapi", "leave it out", at_key=True)
 

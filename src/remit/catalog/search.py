@@ -9,7 +9,8 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +25,8 @@ _K: Final = 1.2
 _B: Final = 0.5
 #: Says nothing about what something is for.
 _STOP: Final = frozenset(
-    "a all an and any are as at be by can for from i in is it its me my of on or that the this to was were which with".split()
+    {"a", "all", "an", "and", "any", "are", "as", "at", "be", "by", "can", "for", "from", "i", "in", "is"}
+    | {"it", "its", "me", "my", "of", "on", "or", "that", "the", "this", "to", "was", "were", "which", "with"}
 )
 
 
@@ -50,7 +52,7 @@ class Search:
                 self._counts[word][entry.name] = count
         self._average = sum(self._lengths.values()) / max(len(self._lengths), 1)
 
-    def find(self, query: str, among: Set[str]) -> list[str]:
+    def find(self, query: str, among: AbstractSet[str]) -> list[str]:
         """Names of ``among``, best first, and by name where they are as good. Without a word in the query, all."""
         words = dict.fromkeys(_words(query[:MAX_QUERY]))
         if not words:

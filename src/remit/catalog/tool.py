@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from remit.catalog.approval import ToolApproval
 from remit.catalog.code import Code
+from remit.catalog.discovery import Discovery, name_of
 from remit.catalog.examples import Example
 from remit.catalog.limits import NO_LIMITS, CallLimits
 from remit.catalog.plan import RequestPlan, ResponsePlan
@@ -85,6 +87,7 @@ class Tool:
     written: str = ""
     description_digest: str = ""
     code: Code | None = field(default=None, repr=False)
+    discovery: Discovery | None = field(default=None, repr=False)
 
     @property
     def kind(self) -> str:
@@ -92,19 +95,37 @@ class Tool:
         return "tool"
 
     @property
+    def is_request(self) -> bool:
+        """Whether a call is one request as ``plan`` has it."""
+        return self.code is None and (self.discovery is None or self.discovery.role == "operation")
+
+    def is_operation_of(self, api: str) -> bool:
+        """Whether it is an operation that is found in that API."""
+        return self.discovery is not None and (self.discovery.role, self.discovery.api) == ("operation", api)
+
+    def is_listed(self, shown: AbstractSet[str]) -> bool:
+        """Whether a list has it where policy shows tools of these names. What calls is listed with what finds."""
+        if self.discovery is None or self.discovery.looks_up:
+            return self.name in shown
+        return self.discovery.role == "call" and name_of(self.discovery.api, "find") in shown
+
+    @property
     def method(self) -> str:
-        """The HTTP method; code has none."""
-        return "" if self.code else self.plan.method
+        """The HTTP method; what is no request has none."""
+        return self.plan.method if self.is_request else ""
 
     @property
     def path(self) -> str:
-        """The path as written, below the upstream's base URL: ``/orders/{order_id}``; code has none."""
-        return "" if self.code else self.plan.path
+        """The path as written, below the upstream's base URL: ``/orders/{order_id}``; what is no request has none."""
+        return self.plan.path if self.is_request else ""
+
+    def problems(self, arguments: Mapping[str, Any]) -> list[str]:
+        """What is wrong with the arguments by the input schema: at most 5 problems, no values."""
+        return self.arguments.problems(dict(arguments)) if _is_json(arguments) else ["they are not plain JSON"]
 
     def validate(self, arguments: Mapping[str, Any]) -> None:
         """Check the arguments against the input schema. Raises ``ArgumentsInvalid``: at most 5 problems, no values."""
-        problems = self.arguments.problems(dict(arguments)) if _is_json(arguments) else ["they are not plain JSON"]
-        if problems:
+        if problems := self.problems(arguments):
             raise ArgumentsInvalid(
                 f"the arguments do not fit the input schema of {self.name}: {'; '.join(problems)}",
                 hint=f"compare the call with the input schema in {self.where}",
@@ -137,3 +158,22 @@ class Catalog:
     def get(self, name: str) -> Tool | None:
         """The tool of that name, if there is one."""
         return self.tools.get(name)
+
+    def listed(self, shown: Iterable[Tool]) -> tuple[Tool, ...]:
+        """What a list has where policy shows these: all but the operations of large APIs, which are found."""
+        names = {tool.name for tool in shown}
+        return tuple(tool for tool in self.tools.values() if tool.is_listed(names))
+
+    def meant(self, name: str, arguments: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        """The tool that a call is about, and its arguments: those it has, or those of the operation it names.
+
+        What is named and is no operation of that API gets a name that no tool has. Arguments that do not fit stay as
+        they are, for the tool that was called to say so.
+        """
+        tool = self.tools.get(name)
+        if tool is None or tool.discovery is None or tool.discovery.role != "call" or tool.problems(arguments):
+            return name, arguments
+        operation = arguments["operation"]
+        named = self.tools.get(operation)
+        is_there = named is not None and named.is_operation_of(tool.discovery.api)
+        return operation if is_there else f"{tool.discovery.api}/{operation}", arguments.get("arguments", {})

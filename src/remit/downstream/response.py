@@ -32,6 +32,11 @@ class ApiResponse:
     more: tuple[ApiResponse, ...] = field(default=(), repr=False)
     broken_off: str = ""
 
+    @classmethod
+    def made_here(cls, content: bytes) -> ApiResponse:
+        """An answer in JSON that no API gave: what a tool's code returned, say."""
+        return cls(200, {"content-type": "application/json"}, content)
+
     @property
     def ok(self) -> bool:
         """Whether its status is one of success."""

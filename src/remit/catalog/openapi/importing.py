@@ -210,7 +210,7 @@ def tool_file(target: Target, taken: Sequence[Taken], schema: str) -> str:
 
 
 def discovery_file(target: Target, include: Sequence[str], exclude: Sequence[str], schema: str) -> str:
-    """The text of a tool file whose operations are found when they are needed."""
+    """The text of a tool file whose operations are found when they are needed: those that need no other scopes."""
     discover = {"include": list(include), **({"exclude": list(exclude)} if exclude else {})}
     return _HEAD.format(schema=schema) + yaml_text({**_file_head(target), "discover": discover})
 
