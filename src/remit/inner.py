@@ -52,6 +52,8 @@ Make = Callable[[ToolCall, Tool, Permission], Awaitable[ToolResult]]
 _GRACE: Final = 1.0
 _QUERY: Final = Encoding("form", explode=True)
 _ANYTHING: Final = Schema({})
+#: The fact that names the argument of a tool in which an amount stands. Its code's requests have no such argument.
+_MONEY: Final = "moneyField"
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +107,7 @@ async def _guarded(running: Running, ctx: Ctx) -> bytes:
 def _answer(tool: Tool, task: asyncio.Future[bytes]) -> ApiResponse:
     error = asyncio.CancelledError() if task.cancelled() else task.exception()
     if error is None:
-        return ApiResponse(200, {"content-type": "application/json"}, task.result())
+        return ApiResponse.made_here(task.result())
     if isinstance(error, CallRefused | ArgumentsInvalid | CodeFailed):
         raise error
     log.error("tool_code_failed", tool=tool.name, where=tool.where, exc_info=error)
@@ -180,7 +182,7 @@ class _Calls:
         again = reads or call.method in {"PUT", "DELETE"}
         return replace(
             tool,
-            name=f"{tool.name}:{call.method} {call.path}",
+            name=f"{tool.name}:{call.method}:{call.path}",
             plan=_with_values(plan, call),
             response=ResponsePlan(max_bytes=tool.limits.max_response_bytes),
             annotations=ToolAnnotations(
@@ -190,6 +192,7 @@ class _Calls:
                 open_world=tool.annotations.open_world,
             ),
             auth=replace(tool.auth, scopes=scopes, max_lifetime=wanted.max_lifetime),
+            facts={name: value for name, value in tool.facts.items() if name != _MONEY},
             limits=code.limits,
             arguments=_ANYTHING,
             output_schema=None,

@@ -24,8 +24,9 @@ from remit.tools.context import Ctx
 from remit.tools.toolset import MAX_CALLS, CodeOptions, Declared, RequestOptions, UpstreamOptions
 
 _MOST_CALLS: Final = 1000
-#: Option → the key of the tool, or of one of its blocks.
-_OF_TOOL: Final = {"title": "title", "timeout": "timeout", "retry": "retry", "limits": "limits", "tags": "tags"}
+#: Options that are keys of the tool, or of one of its blocks.
+_OF_TOOL: Final = ("title", "timeout", "retry", "limits", "approval", "tags")
+_OF_AUTH: Final = ("scopes", "max_ttl", "step_up")
 _OF_RESPONSE: Final = ("select", "redact", "paging", "max_bytes", "max_items", "files")
 _OF_ANNOTATIONS: Final = ("read_only", "destructive", "idempotent", "open_world")
 #: What stands in the place of a code tool's request: where its own requests go, and no more.
@@ -172,11 +173,11 @@ def _tool(declared: Declared) -> tuple[dict[str, Any], Run | None]:
         "description": inspect.getdoc(function) or "",
         "input": signature.schema,
         "request": dict(_STAND_IN) if is_code else _request(declared, signature),
-        **{key: _block(options[name]) for name, key in _OF_TOOL.items() if name in options},
+        **{name: _block(options[name]) for name in _OF_TOOL if name in options},
     }
     blocks = {
         "response": _response(options, signature),
-        "auth": {to_camel(name): options[name] for name in ("scopes", "max_ttl") if name in options},
+        "auth": {to_camel(name): options[name] for name in _OF_AUTH if name in options},
         "annotations": {to_camel(name): options[name] for name in _OF_ANNOTATIONS if name in options},
         "policy": options.get("facts", {}),
         "examples": options.get("examples", []),

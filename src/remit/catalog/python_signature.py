@@ -68,7 +68,9 @@ def read_signature(function: Callable[..., Any], *, skip: int = 0) -> Signature:
             schema["properties"][parameter.name]["default"] = to_jsonable_python(parameter.default)
     schema.pop("additionalProperties", None)
     given = hints.get("return", Any)
-    return Signature(schema, places, values, None if given in {Any, NoneType} else _adapter(given))
+    return Signature(
+        {"type": "object", **schema}, places, values, None if given in {Any, NoneType} else _adapter(given)
+    )
 
 
 def output_schema(result: TypeAdapter[Any]) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def _adapter(given: Any) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(given)
     except (PydanticUserError, PydanticSchemaGenerationError, TypeError) as error:
-        said = str(error).partition("\n")[0][:200]
+        said = str(error).partition("\n")[0].partition(". ")[0][:200]
         raise DefinitionInvalid(f"a type cannot be read: {said}", hint="use types that pydantic knows") from None
 
 
@@ -124,7 +126,7 @@ def _schema_of(adapter: TypeAdapter[Any]) -> dict[str, Any]:
     try:
         schema = adapter.json_schema(schema_generator=_Plain)
     except PydanticUserError as error:
-        said = str(error).partition("\n")[0][:200]
+        said = str(error).partition("\n")[0].partition(". ")[0][:200]
         raise DefinitionInvalid(f"a type has no JSON Schema: {said}", hint="use types that JSON has") from None
     definitions = schema.pop("$defs", {})
     schema.pop("title", None)

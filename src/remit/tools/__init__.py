@@ -4,6 +4,7 @@ from remit.errors import CallRefused
 from remit.tools.context import Api, Ctx
 from remit.tools.toolset import ToolSet, env
 from remit.tools.vocabulary import (
+    Approval,
     Arg,
     Body,
     ClientCredentials,
@@ -21,6 +22,7 @@ from remit.tools.vocabulary import (
 
 __all__ = [
     "Api",
+    "Approval",
     "Arg",
     "Body",
     "CallRefused",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
-from remit.tools.vocabulary import ClientCredentials, Limits, Paging, Retry, TokenExchange
+from remit.tools.vocabulary import Approval, ClientCredentials, Limits, Paging, Retry, TokenExchange
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -30,6 +30,8 @@ class SharedOptions(TypedDict, total=False):
     title: str
     scopes: list[str]
     max_ttl: str
+    step_up: str
+    approval: Approval
     timeout: str
     limits: Limits
     tags: list[str]

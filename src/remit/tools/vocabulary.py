@@ -90,6 +90,7 @@ class TokenExchange:
     scopes: list[str] | None = None
     actor: Literal["required", "optional", "forbidden"] | None = None
     max_ttl: str | None = None
+    step_up: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,16 @@ class ClientCredentials(TokenExchange):
     """A token of this installation's own, which does not name the user."""
 
     type: str = "client-credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who has to approve each call: the ``user``, or ``approvers`` elsewhere (``out-of-band``)."""
+
+    mode: Literal["none", "user", "out-of-band"]
+    message: str | None = None
+    approvers: list[str] | None = None
+    ttl: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
