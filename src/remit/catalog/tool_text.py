@@ -30,8 +30,14 @@ class CannotAppend(ValueError):
 
 def file_text(name: str, upstream: Mapping[str, Any], tool: Mapping[str, Any]) -> str:
     """A whole file with one tool."""
-    head = {"version": 1, "name": name, "upstream": upstream}
-    lines = [f"# yaml-language-server: $schema={SCHEMA_FILE}", *_mapping(head, 0), "tools:", *_item(tool, 2)]
+    return whole_text({"version": 1, "name": name, "upstream": upstream, "tools": [tool]})
+
+
+def whole_text(data: Mapping[str, Any]) -> str:
+    """A whole file of this data."""
+    head = {key: value for key, value in data.items() if key != "tools"}
+    tools = [line for tool in data["tools"] for line in _item(tool, 2)]
+    lines = [f"# yaml-language-server: $schema={SCHEMA_FILE}", *_mapping(head, 0), "tools:", *tools]
     return "\n".join(lines) + "\n"
 
 

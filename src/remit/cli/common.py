@@ -15,6 +15,7 @@ from remit.errors import (
     AuditError,
     AuthenticationError,
     AuthorizationError,
+    CodeError,
     DownstreamError,
     ExchangeError,
     RemitError,
@@ -50,6 +51,7 @@ _EXIT_BY_BRANCH: tuple[tuple[type[RemitError], Exit], ...] = (
     (ToolError, Exit.ARGUMENTS),
     (ExchangeError, Exit.EXCHANGE),
     (DownstreamError, Exit.UPSTREAM),
+    (CodeError, Exit.UPSTREAM),
     (AuditError, Exit.AUDIT),
 )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from remit.cli import tools_export
 from remit.cli.common import Exit, print_json, run, settings_of, tools_from_here
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from remit.settings import Settings
 
 app = typer.Typer(help="List, show and approve tools.", no_args_is_help=True)
+app.command("export")(tools_export.export)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _KINDS: Final = {"new": "green", "changed": "bold yellow", "gone": "red"}
