@@ -15,8 +15,10 @@ from mcp import Client
 
 from remit import demo
 from remit.audit.store.reader import open_reader
+from support.company import Workspace
 from support.described_requests import Described, Seen
 from support.mcp_door import ERAS
+from support.shell import run_remit
 from support.tool_arguments import Arguments, some_arguments
 from support.watched_apis import WatchedCompany, watched_company
 
@@ -30,10 +32,18 @@ KNOWN: Final[Mapping[str, list[Any]]] = {
     "order_id": ["O1001", "O1002", "O1003"],
     "payment_id": ["P2001", "P2004"],
     "amount": [1, 25],
+    "requested_by": ["alice"],
+    "sku": ["CBL-02", "LMP-21", ["CBL-02", "LMP-21"]],
+    "quantity": [1, 2],
+    "reservation_id": ["V5001", "V5002", "V5003"],
+    "cursor": ["CBL-02.lyon"],
+    "counts": [{"text": "sku,quantity\r\nMAT-40,300\r\n", "filename": "counts.csv", "mediaType": "text/csv"}],
 }
 
 #: How a call may end. Nothing of it says that a part of remit or an API has failed.
 ENDINGS: Final = frozenset({"", "invalid_arguments", "downstream_refused", "access_denied", "approval_required"})
+#: Money is given back by the orders API alone: the token service has no such token for anybody else.
+NOT_FOR_AGENTS: Final = {"refund_payment": "exchange_refused"}
 
 
 @dataclass(frozen=True)
@@ -66,9 +76,18 @@ class Driven:
         return found
 
 
-@pytest.fixture(scope="module")
-def driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
-    with watched_company(tmp_path_factory.mktemp("driven")) as company:
+def imported(workspace: Workspace) -> None:
+    """In place of the tools that somebody wrote, those that the descriptions give."""
+    for description in sorted((workspace.folder / "apis").glob("*.yaml")):
+        api = description.stem
+        (workspace.folder / "tools" / description.name).unlink(missing_ok=True)
+        code, printed = run_remit(f"remit import openapi apis/{api}.yaml --audience {api}-api", workspace.folder)
+        assert code == 0, printed
+
+
+@pytest.fixture(scope="module", params=[None, imported], ids=["written", "imported"])
+def driven(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Driven]:
+    with watched_company(tmp_path_factory.mktemp("driven"), request.param) as company:
         endings: list[Ending] = []
         tools = company.tools()
         for era in ERAS:
@@ -95,14 +114,16 @@ async def _drive(company: WatchedCompany, era: str, planned: list[tuple[str, Arg
 
 
 def test_no_call_ends_with_a_fault_of_ours_or_of_the_api(driven: Driven) -> None:
-    wrong = [(each.tool, each.arguments, each.result.content) for each in driven.endings if each.code not in ENDINGS]
+    expected = {each.tool: ENDINGS | {NOT_FOR_AGENTS.get(each.tool, "")} for each in driven.endings}
+    failed = [each for each in driven.endings if each.code not in expected[each.tool]]
+    wrong = [(each.tool, each.arguments, each.result.content) for each in failed]
     assert not wrong, wrong[:3]
 
 
 def test_each_tool_succeeds_with_some_arguments_that_its_schema_allows(driven: Driven) -> None:
     counted = driven.counted(valid=True)
     assert set(counted) == set(driven.company.tools())
-    assert all(endings[""] for endings in counted.values()), counted
+    assert all(endings[NOT_FOR_AGENTS.get(tool, "")] for tool, endings in counted.items()), counted
 
 
 def test_arguments_that_a_schema_does_not_allow_never_reach_an_api(driven: Driven) -> None:

@@ -179,6 +179,7 @@ class _Operation:
                 yield f"{name} is no file"
             elif file.content_type != content["encoding"][name]["contentType"]:
                 yield f"{name} is {file.content_type}"
+            file.close()
         parts = [*fields.items(multi=True), *((name, "a file") for name, _ in files.items(multi=True))]
         if len(dict(parts)) != len(parts):
             yield "a part stands there twice"
