@@ -85,6 +85,15 @@ def test_the_report_for_programs_has_all_of_it(at_shop_api: Terminal) -> None:
     assert document["description"]["digest"]
 
 
+def test_what_is_written_loads_and_costs_what_was_said(at_shop_api: Terminal) -> None:
+    document = at_shop_api(
+        "import", "openapi", "shop.json", "--base-url", "${SHOP:-https://a.example}", "--audience", "a", "--json"
+    ).document
+    listed = at_shop_api("tools", "list", "--json").document
+    assert [tool["name"] for tool in listed["tools"]] == sorted(tool["name"] for tool in document["taken"])
+    assert listed["bytes"] == document["bytes"]
+
+
 def test_what_the_operator_says_goes_before_what_the_description_says(at_shop_api: Terminal) -> None:
     said = [
         "--name",
@@ -155,6 +164,7 @@ def test_overlays_change_what_is_imported_and_are_remembered(at_shop_api: Termin
     assert written(at_shop_api)["upstream"]["overlays"] == ["./corner-shop/overlays/ours.json"]
     again = at_shop_api("import", "openapi", "shop.json", "--json").document
     assert (again["changes"], again["different"]) == ([], [])
+    assert len(at_shop_api("tools", "list", "--json").document["tools"]) == 3
 
 
 def test_what_is_found_when_it_is_needed_is_not_listed(at_shop_api: Terminal) -> None:
@@ -229,7 +239,9 @@ def test_a_folder_is_no_description(remit: Terminal) -> None:
         (["--base-url", "http://shop.example.com"], "without TLS"),
         (["--base-url", "shop.example.com"], "no absolute address"),
         (["--base-url", "${SHOP_URL}"], "whom tokens are for"),
+        (["--base-url", "${SHOP_URL}", "--audience", "a"], "the environment has no SHOP_URL"),
         (["--scope", "a b"], "not one scope"),
+        (["--prefix", "9"], "begins no tool's name"),
         (["--include", "nothing"], "4 not included"),
         (["--interactive"], "no terminal"),
         (["--overlay", "shop.json"], "an overlay of version 1.0 or 1.1 is needed"),
@@ -359,6 +371,13 @@ def test_a_description_that_was_changed_in_its_place_is_left_to_the_lock(remit: 
     assert [(each["kind"], each["operation"]) for each in done["changes"]] == [("new", "newOne")]
     assert "remit tools lock" in done["notes"][0]["message"]
     assert remit("import", "openapi", "tools/described.json", "--exclude", "*", "--json").document["changes"] == []
+
+
+def test_a_change_that_would_not_load_is_not_made(imported: Terminal) -> None:
+    file = imported.cwd / FILE
+    file.write_text(file.read_text(encoding="utf-8").replace("name: get_order\n", "name: refund\n"), encoding="utf-8")
+    done = imported(*AGAIN, "--force")
+    assert (done.code, "would not load: refund is there already" in " ".join(done.err.split())) == (2, True)
 
 
 def test_a_change_over_the_budget_is_not_made(imported: Terminal) -> None:

@@ -19,6 +19,7 @@ from remit.catalog.problem import Problem
 from remit.errors import DefinitionInvalid, DescriptionInvalid
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,19}")
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 
@@ -44,6 +45,9 @@ class Asked:
         if self.name and not _NAME.fullmatch(self.name):
             hint = "use up to 31 lower-case letters, digits and hyphens, a letter first"
             raise DefinitionInvalid(f'"{self.name[:60]}" is no name for an API', where="--name", hint=hint)
+        if self.prefix and not _PREFIX.fullmatch(self.prefix):
+            hint = "use up to 20 letters, digits, hyphens and underscores, a letter first"
+            raise DefinitionInvalid(f'"{self.prefix[:60]}" begins no tool\'s name', where="--prefix", hint=hint)
         fault = "" if "${" in self.base_url or not self.base_url else fault_of(self.base_url)
         if fault:
             raise DefinitionInvalid(fault, where="--base-url", hint="write https://host/path, or ${NAME:-https://host}")

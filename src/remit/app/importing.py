@@ -2,37 +2,47 @@
 
 1. choose among the operations, and map them to tools
 2. say where the API is, and whom tokens are for
-3. make the text of the file, or change the one that is there
+3. make the text of the file, or change the one that is there, and see that it loads
 4. write the description beside the file, where it is elsewhere, and then the file
 
-Steps 1 to 3 write nothing.
+Steps 1 to 3 write nothing. An operation whose tool would not load is left out, with the reason.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from remit.app.import_files import Planned, beside, contents_of, has, shown_path
+from remit.app.import_check import Read, loadable
+from remit.app.import_files import Beside, Planned, beside, contents_of, has, shown_path
 from remit.app.import_source import Source
 from remit.app.import_tools import Operations
 from remit.app.import_update import update
 from remit.catalog.definition import SCHEMA_FILE, tool_file_schema
 from remit.catalog.loader import MAX_FILE_BYTES
-from remit.catalog.openapi.importing import Target, discovery_file, idle, notes_of, origin, tool_file
+from remit.catalog.openapi.description import Note
+from remit.catalog.openapi.importing import Target, discovery_file, idle, notes_of, origin, scopes_of, tool_file
 from remit.catalog.openapi.report import Report
 from remit.catalog.openapi.selection import LeftOut, Selection, globs_of
 from remit.errors import DefinitionInvalid, DescriptionInvalid
 
+#: Takes the place of an address until somebody says it.
+_UNKNOWN: Final = "https://unknown.invalid"
 _NARROW: Final = "narrow it down with --tag, --include or --operation"
 
 
-def plan(operations: Operations, selection: Selection) -> Planned:
+def plan(operations: Operations, selection: Selection, environment: Mapping[str, str]) -> Planned:
     """What an import would write. Raises ``DescriptionInvalid``, ``DefinitionInvalid``."""
     source = operations.source
-    made = _new(operations, selection) if source.present is None else update(operations, selection, source.present)
+    read = Read(operations.described, environment)
+    if source.present is None:
+        made = _new(operations, selection, read)
+    else:
+        made = update(operations, selection, source.present)
+        read.check(made.files[source.output].decode(), made.report.output)
     size = len(made.files[source.output])
     if size > MAX_FILE_BYTES and not made.report.too_much:
         what = f"the tool file would be larger than {MAX_FILE_BYTES} bytes"
@@ -40,41 +50,64 @@ def plan(operations: Operations, selection: Selection) -> Planned:
     return made
 
 
-def _new(operations: Operations, selection: Selection) -> Planned:
+def _new(operations: Operations, selection: Selection, read: Read) -> Planned:
     source, asked = operations.source, operations.source.asked
     chosen = operations.select(selection)
     taken, faults = operations.taken(chosen.taken)
-    left_out = operations.unreadable + faults + chosen.left_out
-    if not taken:
-        raise _nothing(source, left_out)
+    place = beside(source, source.output.parent.resolve() / source.name)
+    target = _target(operations, place)
+    schema, more = _schema(source.output)
+    report = Report(
+        description=source.description,
+        output=source.output.as_posix(),
+        base_url=target.base_url,
+        audience=target.audience,
+        taken=taken,
+        left_out=operations.unreadable + faults + chosen.left_out,
+        budget=asked.budget,
+        notes=(*_notes(operations, target), *idle(chosen), *source.description.notes),
+        copied=tuple(shown_path(source, path) for path in place.copies),
+        is_discovery=asked.discover,
+    )
+    if asked.discover:
+        scopes = dict.fromkeys(
+            [*asked.scopes, *(scope for each in chosen.taken for scope in scopes_of(each.operation))]
+        )
+        target = replace(target, scopes=tuple(scopes))
+        text = discovery_file(target, *globs_of(selection, chosen.taken), schema)
+    else:
+        report = _loading(report, target, read)
+        text = tool_file(target, report.taken, schema)
+    if not report.taken:
+        raise _nothing(source, report.left_out)
+    copies = contents_of(place.copies)
+    if not asked.force:
+        _refuse_other_contents(copies)
+    return Planned(report, {**copies, **more, source.output: text.encode()})
+
+
+def _target(operations: Operations, place: Beside) -> Target:
+    """What the file says of the API. Raises ``DefinitionInvalid``."""
+    source, asked = operations.source, operations.source.asked
     base_url = (asked.base_url or operations.base.url).rstrip("/")
     audience = asked.audience or ("" if "${" in base_url else origin(base_url))
     if base_url and not audience:
         raise DefinitionInvalid("nobody says whom tokens are for", where="--audience", hint="give it beside --base-url")
-    place = beside(source, source.output.parent.resolve() / source.name)
-    target = Target(source.name, base_url, audience, asked.scopes, place.openapi, place.overlays, source.profile)
-    schema, more = _schema(source.output)
-    if asked.discover:
-        text = discovery_file(target, *globs_of(selection, chosen.taken), schema)
-    else:
-        text = tool_file(target, taken, schema)
-    copies = contents_of(place.copies)
-    if not asked.force:
-        _refuse_other_contents(copies)
-    notes = notes_of(source.description, operations.base, audience=audience, base_url=base_url)
-    report = Report(
-        description=source.description,
-        output=source.output.as_posix(),
-        base_url=base_url,
-        audience=audience,
-        taken=taken,
-        left_out=left_out,
-        budget=asked.budget,
-        notes=(*notes, *idle(chosen), *source.description.notes),
-        copied=tuple(shown_path(source, path) for path in copies),
-        is_discovery=asked.discover,
-    )
-    return Planned(report, {**copies, **more, source.output: text.encode()})
+    return Target(source.name, base_url, audience, asked.scopes, place.openapi, place.overlays, source.profile)
+
+
+def _notes(operations: Operations, target: Target) -> tuple[Note, ...]:
+    description = operations.source.description
+    return notes_of(description, operations.base, audience=target.audience, base_url=target.base_url)
+
+
+def _loading(report: Report, target: Target, read: Read) -> Report:
+    """The report without the tools that would not load. Raises ``DefinitionInvalid``."""
+    if report.too_much or not report.taken:
+        return report
+    known = target if target.base_url else replace(target, base_url=_UNKNOWN, audience=_UNKNOWN)
+    taken, faults = loadable(lambda tools: tool_file(known, tools, SCHEMA_FILE), report.taken, report.output, read)
+    return replace(report, taken=taken, left_out=report.left_out + faults)
 
 
 def _nothing(source: Source, left_out: tuple[LeftOut, ...]) -> DescriptionInvalid:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from remit.cli.common import Exit, Global, print_json, settings_of
+from remit.cli.common import Exit, Global, print_json, settings_of, tools_from_here
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from remit.app.import_files import Planned
     from remit.app.import_source import Asked
     from remit.app.import_tools import Operations
     from remit.catalog.openapi.selection import Selection
+    from remit.settings import Settings
 
 app = typer.Typer(help="Make tool files from what describes an API.", no_args_is_help=True)
 
@@ -95,12 +98,14 @@ def openapi(
     from remit.app.import_source import Asked
     from remit.catalog.openapi.report import Budget
     from remit.catalog.openapi.selection import Selection
+    from remit.settings import environment
 
     if interactive and not sys.stdin.isatty():
         raise typer.BadParameter("there is nobody to ask: standard input is no terminal", param_hint="--interactive")
+    settings = tools_from_here(settings_of(context, needed=False))
     asked = Asked(
         file=file,
-        output=output or _folder(context),
+        output=output or _folder(settings),
         name=name,
         base_url=base_url,
         audience=audience,
@@ -115,15 +120,13 @@ def openapi(
     selection = Selection(
         tuple(tag or ()), tuple(include or ()), tuple(exclude or ()), tuple(operation or ()), only_read, deprecated
     )
-    planned = _planned(context, asked, selection, interactive=interactive)
+    planned = _planned(context, asked, selection, {**settings.variables, **environment()}, interactive=interactive)
     _finish(planned, asked, dry_run=dry_run, as_json=as_json)
 
 
-def _folder(context: typer.Context) -> Path:
+def _folder(settings: Settings) -> Path:
     """The first folder that tool files are read from."""
-    from remit.cli.common import tools_from_here
-
-    first = tools_from_here(settings_of(context, needed=False)).tools[0]
+    first = settings.tools[0]
     return first if first.is_dir() or not first.suffix else first.parent
 
 
@@ -134,7 +137,9 @@ def _size(text: str) -> int:
     return int(match[1]) * _UNITS[(match[2] or "").upper()]
 
 
-def _planned(context: typer.Context, asked: Asked, selection: Selection, *, interactive: bool) -> Planned:
+def _planned(
+    context: typer.Context, asked: Asked, selection: Selection, variables: Mapping[str, str], *, interactive: bool
+) -> Planned:
     from remit.app.import_source import open_source
     from remit.app.import_tools import Operations
     from remit.app.importing import plan
@@ -151,7 +156,7 @@ def _planned(context: typer.Context, asked: Asked, selection: Selection, *, inte
 
         selection = chosen_by_hand(operations, selection)
     with talk.status(f"making tools of {len(operations.candidates)} operations …"):
-        return plan(operations, selection)
+        return plan(operations, selection, variables)
 
 
 def _refuse_missing(operations: Operations, selection: Selection) -> None:
