@@ -55,7 +55,8 @@ class Seen:
 def tool_notes(seen: Seen) -> Iterator[Note]:
     """Everything that can be said about a tool without knowing any other."""
     yield from _description_notes(seen)
-    yield from schema_notes(seen.tool.input_schema, (*seen.path, "input"))
+    if seen.block.operation is None:  # what an API's description says is not the tool file's to mend
+        yield from schema_notes(seen.tool.input_schema, (*seen.path, "input"))
     yield from _read_notes(seen)
     yield from _effect_notes(seen)
     yield from _answer_notes(seen)
@@ -114,7 +115,8 @@ def _effect_notes(seen: Seen) -> Iterator[Note]:
 
 
 def _repeat_notes(seen: Seen) -> Iterator[Note]:
-    tool, fix = seen.tool, "add request.idempotencyKey: auto, where the API takes such a key"
+    key = "idempotencyKey" if seen.block.operation else "request.idempotencyKey"
+    tool, fix = seen.tool, f"add {key}: auto, where the API takes such a key"
     if seen.block.annotations.idempotent:
         message = f"{tool.name} is called idempotent, and a {tool.method} without a key acts each time it is sent"
         yield Note("T304", (*seen.path, "annotations", "idempotent"), message, fix)

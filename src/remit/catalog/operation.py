@@ -54,12 +54,14 @@ class OperationToolCompiler:
 
     def compile(self, described: Described, upstream: Upstream, max_bytes: int) -> Asked | None:
         """What it asks, or ``None`` where the operation cannot be had; of use only when nothing was added to the flaws."""
-        block = self.block
+        block, found = self.block, len(self.flaws)
         self._check_keys()
         try:
             operation = described.find(block.operation or "")
             mapped = self._mapped(operation, described.mapper(self.api.profile), max_bytes)
             instead = self._instead(mapped, upstream)
+            if len(self.flaws) > found:
+                return None
             calling = _Operation(operation.method, block.idempotency_key)
             retry = plan_retry(self.api.retry, block.retry, calling, self.path, self.flaws)
             sending = Sending(upstream, retry, max_bytes, self._idempotency_header())
