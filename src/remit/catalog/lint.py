@@ -80,6 +80,7 @@ def tool_finding(code: str, tool: Tool, message: str, fix: str) -> Finding:
 def lint_list(tools: Sequence[Tool]) -> Iterator[Finding]:
     """3: what can only be said of all tools together."""
     yield from _clashes(tools)
+    tools = [tool for tool in tools if not tool.is_found]
     if not tools:
         return
     size = sum(map(shown_bytes, tools))

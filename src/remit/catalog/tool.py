@@ -97,11 +97,16 @@ class Tool:
     @property
     def is_request(self) -> bool:
         """Whether a call is one request as ``plan`` has it."""
-        return self.code is None and (self.discovery is None or self.discovery.role == "operation")
+        return self.code is None and (self.discovery is None or self.is_found)
+
+    @property
+    def is_found(self) -> bool:
+        """Whether it stands in no list, and agents have to find it."""
+        return self.discovery is not None and self.discovery.role == "operation"
 
     def is_operation_of(self, api: str) -> bool:
         """Whether it is an operation that is found in that API."""
-        return self.discovery is not None and (self.discovery.role, self.discovery.api) == ("operation", api)
+        return self.discovery is not None and self.is_found and self.discovery.api == api
 
     def is_listed(self, shown: AbstractSet[str]) -> bool:
         """Whether a list has it where policy shows tools of these names. What calls is listed with what finds."""

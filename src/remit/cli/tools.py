@@ -38,6 +38,7 @@ def list_tools(
     as_user: Annotated[
         str | None, typer.Option("--as", metavar="USER", help="Only those that policy shows to this development user.")
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Operations of large APIs, too, which agents find.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the tools: API, effect, scopes, and what each costs in a model's context."""
@@ -46,9 +47,9 @@ def list_tools(
     if as_user is not None:
         tools = _shown_to(settings, as_user, tools)
     if as_json:
-        print_json({"tools": [_summary(tool) for tool in tools], **_cost(tools)})
+        print_json({"tools": [_summary(tool) for tool in tools], **_cost(_listed(tools))})
     else:
-        _print_list(tools)
+        _print_list(tools, every=every)
     _end(problems)
 
 
@@ -103,6 +104,10 @@ def _tell(problems: Iterable[Problem]) -> None:
         render_error(DefinitionInvalid(problem.message, where=problem.where, hint=problem.hint))
 
 
+def _listed(tools: Sequence[Tool]) -> list[Tool]:
+    return [tool for tool in tools if not tool.is_found]
+
+
 def _effect(tool: Tool) -> str:
     annotations = tool.annotations
     return "read" if annotations.read_only else "destructive" if annotations.destructive else "write"
@@ -113,6 +118,7 @@ def _summary(tool: Tool) -> dict[str, Any]:
         "name": tool.name,
         "title": tool.title,
         "upstream": tool.upstream,
+        "listed": not tool.is_found,
         "effect": _effect(tool),
         "audience": tool.auth.audience,
         "resource": tool.auth.resource,
@@ -148,7 +154,7 @@ def _details(tool: Tool) -> dict[str, Any]:
     }
 
 
-def _print_list(tools: Sequence[Tool]) -> None:
+def _print_list(tools: Sequence[Tool], *, every: bool) -> None:
     from rich.table import Table
 
     from remit.cli.render import console, plain
@@ -156,7 +162,7 @@ def _print_list(tools: Sequence[Tool]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("tool", "API", "effect", "scopes", "bytes"):
         table.add_column(column, justify="right" if column == "bytes" else "left", overflow="fold")
-    for tool in tools:
+    for tool in tools if every else _listed(tools):
         row = (tool.name, tool.upstream, _effect(tool), " ".join(tool.auth.scopes), str(_cost([tool])["bytes"]))
         table.add_row(*map(plain, row))
     if tools:
@@ -165,8 +171,10 @@ def _print_list(tools: Sequence[Tool]) -> None:
 
 
 def _costs(tools: Sequence[Tool]) -> str:
-    cost = _cost(tools)
-    count = f"{len(tools)} {'tool' if len(tools) == 1 else 'tools'}"
+    listed = _listed(tools)
+    cost, found = _cost(listed), len(tools) - len(listed)
+    count = f"{len(listed)} {'tool' if len(listed) == 1 else 'tools'}"
+    count += f" · {found} {'operation' if found == 1 else 'operations'} to be found" if found else ""
     return f"{count} · {cost['bytes']} bytes to the model, about {cost['tokens']} tokens"
 
 
