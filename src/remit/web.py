@@ -16,6 +16,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -70,7 +71,11 @@ def http_client(
     """
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30)
     transport = _Transport(
-        verify=tls or True, trust_env=False, limits=limits, http2=False, uds=str(socket) if socket else None
+        verify=tls or _public_authorities(),
+        trust_env=False,
+        limits=limits,
+        http2=False,
+        uds=str(socket) if socket else None,
     )
     transport.admits = admits
     return _Client(
@@ -81,6 +86,12 @@ def http_client(
         cookies=_NoCookies(),
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
     )
+
+
+@cache
+def _public_authorities() -> ssl.SSLContext:
+    """Whom to trust where nobody else is named. Made once: there are several clients, and it is a lot to read."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 async def send_bounded(client: httpx.AsyncClient, request: httpx.Request, *, seconds: float, max_bytes: int) -> Answer:

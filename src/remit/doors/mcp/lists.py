@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 import structlog
 from mcp.server.context import CallNext, HandlerResult
@@ -21,6 +22,9 @@ from remit.doors.mcp.rendering import protocol_fault
 from remit.errors import InternalError
 
 _LOG = structlog.get_logger(__name__)
+
+#: So many are written together: models of all would be in memory at once.
+_LOT: Final = 50
 
 
 class Lists:
@@ -50,10 +54,11 @@ class Lists:
         """A tool is the same only as long as it is the same object: a reload makes others of those that changed."""
         new = [tool for tool in tools if self._texts.get((version, tool.name), (None,))[0] is not tool]
         try:
-            texts = written(new, version) if new else []
+            for start in range(0, len(new), _LOT):
+                lot = new[start : start + _LOT]
+                for tool, text in zip(lot, written(lot, version), strict=True):
+                    self._texts[version, tool.name] = tool, text
         except ValidationError as error:  # which the SDK would tell the client of, as its own mistake
             _LOG.exception("tools cannot be listed")
             raise protocol_fault(InternalError("the tools cannot be listed")) from error
-        for tool, text in zip(new, texts, strict=True):
-            self._texts[version, tool.name] = tool, text
         return [self._texts[version, tool.name][1] for tool in tools]
