@@ -12,6 +12,7 @@ import typer
 from remit import errors
 from remit.audit import chain
 from remit.audit.trail import Trail
+from remit.call import Parent
 from remit.catalog.binding import CONTEXT
 from remit.catalog.compile import compile_text
 from remit.catalog.definition import ToolFile
@@ -231,11 +232,13 @@ def recorded() -> set[str]:
 
     async def one(error: Exception | None) -> None:
         arguments = {"order_id": "O77"}
-        async with Trail(store, FakeClock()).record(door="cli", tool="t", arguments=arguments) as record:
+        trail, parent = Trail(store, FakeClock()), Parent("call", "tool")
+        async with trail.record(door="cli", tool="t", arguments=arguments, parent=parent) as record:
             if error is None:
                 await play(record)
                 record.called(Request(), Response())
                 record.broke_off("downstream_failed")
+                record.made_calls(2)
                 return
             record.identified(ALICE, RUNNER)
             record.found(SeenTool())

@@ -14,6 +14,7 @@ import yaml
 
 from remit.catalog.compile import compile_text
 from remit.catalog.openapi.overlay import read_overlay
+from remit.catalog.python import compile_python
 from remit.clock import SystemClock
 from remit.errors import PolicyInvalid, SettingsInvalid
 from remit.policy.bundle import load_policy
@@ -45,7 +46,14 @@ def test_its_commands_do_what_it_says(page: Page, page_shell: Shell) -> None:
 
 
 def test_every_block_is_of_a_kind_that_is_tried_here() -> None:
-    assert {block.language for block in shown()} <= {"console", "yaml", "json", "rego", "sh", "text"}
+    assert {block.language for block in shown()} <= {"console", "yaml", "json", "python", "rego", "sh", "text"}
+
+
+@pytest.mark.parametrize("block", shown("python"), ids=where)
+def test_python_makes_tools(block: Block) -> None:
+    compiled = compile_python(block.text, block.path, {})
+    assert compiled.problems == ()
+    assert compiled.tools
 
 
 @pytest.mark.parametrize("block", shown("json"), ids=where)
