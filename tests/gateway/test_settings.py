@@ -113,7 +113,7 @@ def test_check_counts_the_routes(tmp_path: Path) -> None:
     ("gateway", "where", "hint"),
     [
         (
-            {"routes": [{**ROUTE, "audience": "stock-api"}]},
+            {"routes": [{**ROUTE, "audience": "other-api"}]},
             "gateway.routes.orders",
             "add it to sts.clients.agent-runner.targets",
         ),
