@@ -168,9 +168,24 @@ def test_overlays_change_what_is_imported_and_are_remembered(at_shop_api: Termin
 
 
 def test_what_is_found_when_it_is_needed_is_not_listed(at_shop_api: Terminal) -> None:
-    assert at_shop_api("import", "openapi", "shop.json", "--discover", "--max-tools", 1, "--exclude", "*old*").code == 0
+    said = ("--discover", "--max-tools", 1, "--exclude", "*old*")
+    assert at_shop_api("import", "openapi", "shop.json", *said).code == 0
     assert written(at_shop_api)["discover"] == {"include": ["*"], "exclude": ["*old*"]}
     assert "tools" not in written(at_shop_api)
+    listed = at_shop_api("tools", "list", "--json").document["tools"]
+    assert {"corner_shop_find", "corner_shop_describe", "corner_shop_call"} <= {tool["name"] for tool in listed}
+    done = at_shop_api("import", "openapi", "shop.json")
+    assert (done.code, "no list of tools" in done.err) == (2, True)
+
+
+def test_what_is_found_is_what_was_selected_and_can_be_called(at_shop_api: Terminal) -> None:
+    upload = operation("upload", servers=[{"url": "https://files.example.com"}])
+    write_json(at_shop_api.cwd / "shop.json", shop(**{"/files": {"post": upload}}))
+    assert at_shop_api("import", "openapi", "shop.json", "--discover", "--deprecated").code == 0
+    assert written(at_shop_api)["discover"] == {"include": ["*"], "exclude": ["upload"], "deprecated": True}
+    assert written(at_shop_api)["upstream"]["auth"]["scopes"] == ["orders:read", "orders:write"]
+    assert at_shop_api("import", "openapi", "shop.json", "--discover", "--tag", "customers", "--force").code == 0
+    assert written(at_shop_api)["discover"] == {"include": ["GET /customers"]}
 
 
 # ── too much ─────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ Steps 1 to 3 write nothing. An operation whose tool would not load is left out, 
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,7 +27,7 @@ from remit.catalog.loader import MAX_FILE_BYTES
 from remit.catalog.openapi.description import Note
 from remit.catalog.openapi.importing import Target, discovery_file, idle, notes_of, origin, scopes_of, tool_file
 from remit.catalog.openapi.report import Report
-from remit.catalog.openapi.selection import LeftOut, Selection, globs_of
+from remit.catalog.openapi.selection import LeftOut, Selected, Selection, globs_of
 from remit.errors import DefinitionInvalid, DescriptionInvalid
 
 #: Takes the place of an address until somebody says it.
@@ -70,11 +71,8 @@ def _new(operations: Operations, selection: Selection, read: Read) -> Planned:
         is_discovery=asked.discover,
     )
     if asked.discover:
-        scopes = dict.fromkeys(
-            [*asked.scopes, *(scope for each in chosen.taken for scope in scopes_of(each.operation))]
-        )
-        target = replace(target, scopes=tuple(scopes))
-        text = discovery_file(target, *globs_of(selection, chosen.taken), schema)
+        text = _discovery(target, report, chosen, selection, schema)
+        read.check(_discovery(_known(target), report, chosen, selection, schema), report.output)
     else:
         report = _loading(report, target, read)
         text = tool_file(target, report.taken, schema)
@@ -101,11 +99,27 @@ def _notes(operations: Operations, target: Target) -> tuple[Note, ...]:
     return notes_of(description, operations.base, audience=target.audience, base_url=target.base_url)
 
 
+def _discovery(target: Target, report: Report, chosen: Selected, selection: Selection, schema: str) -> str:
+    """The file whose operations are found when they are needed, with all scopes that these may ask for."""
+    candidates = [each.candidate for each in report.taken]
+    scopes = dict.fromkeys([*target.scopes, *(scope for each in candidates for scope in scopes_of(each.operation))])
+    include, exclude = globs_of(selection, candidates)
+    unusable = (each for each in chosen.taken if each not in candidates)
+    exclude = (*exclude, *(glob.escape(each.reference) for each in unusable))
+    deprecated = any(each.operation.deprecated for each in candidates)
+    return discovery_file(replace(target, scopes=tuple(scopes)), include, exclude, schema, deprecated=deprecated)
+
+
+def _known(target: Target) -> Target:
+    """The target with something in the place of an address that nobody has said yet."""
+    return target if target.base_url else replace(target, base_url=_UNKNOWN, audience=_UNKNOWN)
+
+
 def _loading(report: Report, target: Target, read: Read) -> Report:
     """The report without the tools that would not load. Raises ``DefinitionInvalid``."""
     if report.too_much or not report.taken:
         return report
-    known = target if target.base_url else replace(target, base_url=_UNKNOWN, audience=_UNKNOWN)
+    known = _known(target)
     taken, faults = loadable(lambda tools: tool_file(known, tools, SCHEMA_FILE), report.taken, report.output, read)
     return replace(report, taken=taken, left_out=report.left_out + faults)
 

@@ -38,6 +38,8 @@ class FileText:
         root = yaml.compose(text, Loader=_Loader)
         self._root = root if isinstance(root, yaml.MappingNode) else yaml.MappingNode("", [])
         tools = _member(self._root, "tools")
+        if tools is None:
+            raise self._unfit("it has no list of tools", "write over it with --discover --force")
         if not isinstance(tools, yaml.SequenceNode) or tools.flow_style or not tools.value:
             raise self._unfit("its tools are in brackets", "write them as a list of lines that begin with -")
         self._tools = tools

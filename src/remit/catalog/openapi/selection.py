@@ -120,7 +120,7 @@ def by_reference(all_of_them: Sequence[Candidate]) -> dict[str, Candidate]:
 
 def globs_of(selection: Selection, taken: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What to include and exclude, as patterns: as they were given, or one for each operation that is taken."""
-    given = Selection(include=selection.include, exclude=selection.exclude)
+    given = Selection(include=selection.include, exclude=selection.exclude, deprecated=selection.deprecated)
     if selection == given:
         return selection.include or ("*",), selection.exclude
     return tuple(glob.escape(each.reference) for each in taken), ()
