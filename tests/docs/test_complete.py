@@ -241,7 +241,7 @@ def recorded() -> set[str]:
                 record.made_calls(2)
                 return
             record.identified(ALICE, RUNNER)
-            record.found(SeenTool())
+            record.found(SeenTool(description_digest="d" * 64))
             record.decided(Decision(reasons=(Reason("code", "message"),), detail="why"))
             raise error
 

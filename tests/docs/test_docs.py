@@ -70,13 +70,21 @@ upstream: {baseUrl: https://api.example.com, auth: {audience: example-api}}
 tools:
   -
 """
+#: What tool files refer to, by where they expect it.
+DESCRIPTIONS = {
+    "billing.yaml": ROOT / "tests" / "openapi" / "billing.yaml",
+    "stock/stock.yaml": ROOT / "src" / "remit" / "demo" / "apis" / "stock.yaml",
+}
 
 
 @pytest.mark.parametrize("block", shown("yaml"), ids=where)
 def test_yaml_is_a_tool_file_a_tool_or_settings_and_loads(block: Block, tmp_path: Path) -> None:
     document = yaml.safe_load(block.text)
-    if "tools" in document and "upstream" in document:
-        problems = compile_text(block.text, block.path, {}).problems
+    if "upstream" in document:
+        for name, description in DESCRIPTIONS.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(description.read_bytes())
+        problems = compile_text(block.text, (tmp_path / "tools.yaml").as_posix(), {}).problems
         assert bool(problems) == (block.path == "tools/broken.yaml"), problems
     elif block.path.startswith(("policy/", "next/")) or document.keys() == {"needs"}:
         assert not check_tables({"roles": {"support-lead": {}}, **document})

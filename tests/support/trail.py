@@ -29,6 +29,7 @@ RUNNER = ActingParty(
 @dataclass(frozen=True)
 class Tool:
     digest: str = "d" * 64
+    description_digest: str = ""
     upstream: str = "orders"
     path: str = "/orders/{order_id}/refunds"
 

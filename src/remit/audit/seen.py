@@ -20,6 +20,11 @@ class ToolSeen(Protocol):
         ...
 
     @property
+    def description_digest(self) -> str:
+        """SHA-256 of the operation of an API description that it stands on, empty where there is none."""
+        ...
+
+    @property
     def upstream(self) -> str:
         """The name of the tool file's API."""
         ...

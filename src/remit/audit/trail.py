@@ -157,6 +157,8 @@ class Record:
         self._mark("find_us")
         self._path_template = tool.path
         self._intent["tool"] |= {"digest": event.text(tool.digest), "upstream": event.text(tool.upstream)}
+        if tool.description_digest:
+            self._intent["tool"]["description_digest"] = event.text(tool.description_digest)
 
     def decided(self, decision: DecisionSeen, kept: Mapping[str, str] | None = None) -> None:
         """What policy said of the call; of two decisions the last. ``kept``: what to keep of what it was asked."""

@@ -306,8 +306,8 @@ class ToolBlock(_Block):
 
     name: str = Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")
     title: str = Field(default="", max_length=100)
-    description: str = Field(
-        default="", min_length=20, max_length=1024, description="What it does and when to use it, for a model"
+    description: str | None = Field(
+        default=None, min_length=20, max_length=1024, description="What it does and when to use it, for a model"
     )
     input: dict[str, Any] = Field(default={}, description="JSON Schema 2020-12 of the arguments, an object")
     request: RequestBlock | None = None

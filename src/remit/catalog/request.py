@@ -37,7 +37,7 @@ class RequestToolCompiler:
         """What it asks; of use only when nothing was added to the flaws. ``retrying``: the upstream's block."""
         block = with_paging(self.block)
         request = block.request
-        if not self.block.description:
+        if block.description is None:
             self.flaws.add(self.path, "description is missing", "add description")
         if request is None:
             hint = "add request, or operation where upstream.openapi names a description of the API"
@@ -55,7 +55,7 @@ class RequestToolCompiler:
         plan = compiler.compile(upstream, retry, max_bytes)
         if not self.is_code:
             self._check_unused(arguments)
-        return Asked(block.title, block.description, schema, request, plan, block.response)
+        return Asked(block.title, block.description or "", schema, request, plan, block.response)
 
     def _input(self, block: ToolBlock, request: RequestBlock, max_bytes: int) -> dict[str, Any]:
         """The input schema, closed: an argument nobody declared would go nowhere. Uploads get the schema of a file."""

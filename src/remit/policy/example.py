@@ -27,6 +27,7 @@ class _Refund:
     tags: tuple[str, ...] = ("money",)
     facts: Mapping[str, Any] = field(default_factory=lambda: {"dataClass": "financial", "moneyField": "amount"})
     digest: str = "9f2c7a"
+    description_digest: str = ""
 
 
 def example_document() -> dict[str, Any]:

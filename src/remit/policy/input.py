@@ -104,6 +104,11 @@ class Operation(Protocol):
         """SHA-256 of its definition."""
         ...
 
+    @property
+    def description_digest(self) -> str:
+        """SHA-256 of the operation of an API description that it stands on, empty where there is none."""
+        ...
+
 
 _NO_EFFECT: Final = ToolAnnotations(read_only=False, destructive=False, idempotent=False, open_world=False)
 
@@ -121,6 +126,7 @@ class ExchangeTarget:
     tags: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
+    description_digest: str = ""
 
     @property
     def name(self) -> str:
@@ -269,6 +275,7 @@ def _resource(tool: Operation) -> dict[str, Any]:
         "data_class": data_class(tool.facts),
         "facts": dict(tool.facts),
         "digest": tool.digest,
+        "description_digest": tool.description_digest,
     }
     return {"type": tool.kind, "id": tool.name, "properties": properties}
 
@@ -411,7 +418,8 @@ def empty_document(phase: Phase) -> dict[str, Any]:
     requested = {"scopes": [], "audience": "", "resource": "", "lifetime": 0, "grant": ""}
     effects = {"http_method": "", "effect": "", "read_only": False, "destructive": False, "idempotent": False}
     effects["open_world"] = False
-    where = {"server": "", "path": "", "target": "", "tags": [], "data_class": "", "facts": {}, "digest": ""}
+    where = {"server": "", "path": "", "target": "", "tags": [], "data_class": "", "facts": {}}
+    where |= {"digest": "", "description_digest": ""}
     identity = {"name": "", "groups": [], "roles": [], "acr": "", "amr": [], "auth_time": 0}
     runner = {"client_id": "", "assurance": "", "evidence": "", "attested": False}
     return {

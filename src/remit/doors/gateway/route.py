@@ -131,6 +131,11 @@ class RouteRequest:
         """SHA-256 of the route's definition."""
         return self.route.digest
 
+    @property
+    def description_digest(self) -> str:
+        """No description stands behind a route."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Routes:
