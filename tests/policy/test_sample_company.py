@@ -40,8 +40,8 @@ def codes(name: str = "get_orders", **changes: Any) -> list[str]:
     return [reason.code for reason in decision.reasons]
 
 
-@pytest.mark.parametrize("name", ["get_orders", "refund_orders", "get_payments", "refund_payments"])
-def test_a_support_lead_may_use_every_order_and_payment_tool(name: str) -> None:
+@pytest.mark.parametrize("name", ["get_orders", "refund_orders", "get_payments", "refund_payments", "get_stock"])
+def test_a_support_lead_may_use_every_tool_of_the_three_apis(name: str) -> None:
     assert codes(name) == []
 
 
@@ -49,10 +49,12 @@ def test_a_support_lead_may_use_nothing_else() -> None:
     assert codes("get_hr") == ["role_forbids"]
 
 
-def test_an_intern_may_read_orders_only() -> None:
+def test_an_intern_may_read_orders_and_stock_only() -> None:
     intern = person("intern")
     assert codes("get_orders", principal=intern) == []
+    assert codes("get_stock", principal=intern) == []
     assert codes("refund_orders", principal=intern) == ["role_forbids"]
+    assert codes("refund_stock", principal=intern) == ["role_forbids"]
     assert codes("get_payments", principal=intern) == ["role_forbids"]
 
 
@@ -96,9 +98,11 @@ def test_an_amount_means_nothing_to_a_tool_that_moves_no_money() -> None:
     assert codes("get_orders", arguments={"id": "O77", "amount": 10**9}) == []
 
 
-def test_an_agent_nobody_listed_gets_no_further_than_orders() -> None:
+def test_an_agent_nobody_listed_gets_no_further_than_orders_and_a_look_at_stock() -> None:
     stranger = ActingParty(Actor("stranger"), Assurance.AUTHENTICATED, "actor_token")
     assert codes(acting=stranger) == []
+    assert codes("get_stock", acting=stranger) == []
+    assert codes("refund_stock", acting=stranger) == ["agent_forbids"]
     assert codes("get_payments", acting=stranger) == ["agent_forbids"]
 
 

@@ -29,11 +29,6 @@ test_an_intern_may_read_orders if {
 	decision({"user": "bob", "tool": "get_order"}).allow
 }
 
-test_an_intern_may_look_at_stock_and_not_reserve_it if {
-	decision({"user": "bob", "tool": "get_stock", "server": "stock"}).allow
-	codes(decision({"user": "bob", "tool": "reserve_stock", "server": "stock"})) == {"role_forbids"}
-}
-
 test_an_intern_may_not_refund if {
 	codes(decision({"user": "bob", "tool": "refund_order", "amount": 1250})) == {"role_forbids"}
 }
@@ -44,11 +39,8 @@ test_an_intern_does_not_see_customers_addresses if {
 	not demanded(decision({"user": "alice", "tool": "get_order", "phase": "result"}), "redact_result")
 }
 
-test_a_client_nobody_listed_gets_no_further_than_orders_and_a_look_at_stock if {
+test_a_client_nobody_listed_gets_no_further_than_orders if {
 	decision({"user": "alice", "tool": "get_order", "agent": "stranger"}).allow
-	decision({"user": "alice", "tool": "get_stock", "agent": "stranger", "server": "stock"}).allow
-	reserving := {"user": "alice", "tool": "reserve_stock", "agent": "stranger", "server": "stock"}
-	codes(decision(reserving)) == {"agent_forbids"}
 	elsewhere := {"user": "alice", "tool": "get_payment", "agent": "stranger", "server": "payments"}
 	codes(decision(elsewhere)) == {"agent_forbids"}
 }
@@ -76,7 +68,6 @@ roles := {"alice": ["support-lead"], "bob": ["intern"]}
 
 tools := {
 	"get_order": {"effect": "read", "destructive": false, "facts": {"dataClass": "pii"}},
-	"get_stock": {"effect": "read", "destructive": false, "facts": {}},
 	"refund_order": {"effect": "write", "destructive": true, "facts": {"dataClass": "financial", "moneyField": "amount"}},
 }
 
