@@ -260,7 +260,7 @@ LARGE = API + "#" * 16 * 1024 + "\n"
 
 
 def test_parsed_yaml_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, cache = write(tmp_path, api_yaml=LARGE), tmp_path / "cache" / "parsed"
+    path, cache = write(tmp_path, api_yaml=LARGE), tmp_path / "parsed"
     first = read_description(path, cache=cache)
     assert len(list(cache.iterdir())) == 1
     monkeypatch.setattr(files, "parse_yaml", None)  # not needed any more

@@ -54,7 +54,8 @@ _Found = tuple[str, list[SetupError]]
 
 def _tools(settings: Settings) -> _Found:
     variables = {**settings.variables, **environment()}
-    report = load_catalog(settings.tools, variables, settings.tools_lock, python=settings.python_tools)
+    cache = settings.descriptions_dir
+    report = load_catalog(settings.tools, variables, settings.tools_lock, python=settings.python_tools, cache=cache)
     problems: list[SetupError] = [
         DefinitionInvalid(problem.message, where=problem.where, hint=problem.hint) for problem in report.problems
     ]

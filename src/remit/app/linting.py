@@ -16,9 +16,10 @@ from pathlib import Path
 
 from remit.app.showing import shown_by
 from remit.app.trying import Tried, trying
+from remit.catalog.descriptions import Descriptions
 from remit.catalog.lint import Linted, finding_of, lint_list, lint_python, lint_text, tool_finding
 from remit.catalog.lint_finding import Finding
-from remit.catalog.loader import PYTHON, YAML, find_files, read_text
+from remit.catalog.loader import PYTHON, YAML, find_files, is_part, read_text
 from remit.catalog.lock_files import Locks
 from remit.catalog.problem import Problem
 from remit.catalog.python import read_python
@@ -54,23 +55,24 @@ def _read(settings: Settings, paths: Sequence[Path], reviewed: Reviewed) -> None
     suffixes = YAML | PYTHON if settings.python_tools else YAML
     files, problems = find_files(paths, suffixes)
     reviewed.findings += map(finding_of, problems)
-    reviewed.files = len(files)
     variables = {**settings.variables, **environment()}
-    for file in files:
-        text = read_text(file)
-        if isinstance(text, Problem):
-            reviewed.findings.append(finding_of(text))
-            continue
-        linted = _linted(text, file, variables)
-        reviewed.findings += linted.findings
-        reviewed.tools += linted.tools
+    descriptions = Descriptions(settings.descriptions_dir)
+    looked_at = {file: _linted(file, variables, descriptions) for file in files}
+    described = descriptions.paths
+    for file, linted in looked_at.items():
+        if linted.tools or not is_part(file, described):
+            reviewed.files += 1
+            reviewed.findings += linted.findings
+            reviewed.tools += linted.tools
 
 
-def _linted(text: str, file: Path, variables: Mapping[str, str]) -> Linted:
-    name = file.as_posix()
+def _linted(file: Path, variables: Mapping[str, str], descriptions: Descriptions) -> Linted:
+    name, text = file.as_posix(), read_text(file)
+    if isinstance(text, Problem):
+        return Linted((finding_of(text),))
     if file.suffix in PYTHON:
         return lint_python(read_python(text, name), text, name, variables)
-    return lint_text(text, name, variables)
+    return lint_text(text, name, variables, descriptions)
 
 
 # ── scopes ───────────────────────────────────────────────────────────────────────────────

@@ -44,7 +44,8 @@ class LockReview:
 
 def review_lock(settings: Settings) -> LockReview:
     """The tool files as they are now, beside what was approved of them."""
-    report = load_catalog(settings.tools, {**settings.variables, **environment()}, python=settings.python_tools)
+    variables, cache = {**settings.variables, **environment()}, settings.descriptions_dir
+    report = load_catalog(settings.tools, variables, python=settings.python_tools, cache=cache)
     tools = tuple(report.catalog.tools.values())
     locks = Locks(settings.tools)
     return LockReview(tools, tuple(locks.changes(tools)), report.problems, tuple(locks.faults), settings.tools)

@@ -83,7 +83,7 @@ def check_name(settings: Settings, name: str) -> None:
         raise DefinitionInvalid(
             f'"{name[:80]}" is no name of a tool', hint="a letter, then up to 63 letters, digits, _ and -"
         )
-    known = load_catalog(settings.tools, _variables(settings)).catalog.get(name)
+    known = load_catalog(settings.tools, _variables(settings), cache=settings.descriptions_dir).catalog.get(name)
     if known is not None:
         raise DefinitionInvalid(f"{name} is there already", where=known.where, hint="choose another name")
 

@@ -338,6 +338,7 @@ def load_tools(settings: Settings) -> CatalogSource:
         {**settings.variables, **environment()},
         settings.tools_lock,
         python=settings.python_tools,
+        cache=settings.descriptions_dir,
     )
     _log_problems(source.report)
     if source.report.problems and not source.catalog.tools:

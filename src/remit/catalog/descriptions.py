@@ -83,6 +83,12 @@ class Descriptions:
         files = tuple(sorted((*description.files, *description.refused)))
         return Opened(Described(description), Source(folder, files, overlays, description.digest))
 
+    @property
+    def paths(self) -> frozenset[Path]:
+        """The files of all that was opened, resolved."""
+        opened = (each.source.paths for each in self._read.values() if isinstance(each, Opened))
+        return frozenset[Path]().union(*opened)
+
     def is_current(self, source: Source) -> bool:
         """Whether the files are still as they were when the description was read."""
         if source not in self._current:

@@ -13,6 +13,7 @@ from typing import Any
 
 from remit.catalog.compile import Positioned, compile_document, compile_text
 from remit.catalog.definition import ToolFile
+from remit.catalog.descriptions import Descriptions
 from remit.catalog.document import read_document
 from remit.catalog.environment import expand
 from remit.catalog.grammar import read_tool_file
@@ -33,9 +34,9 @@ class Linted:
     tools: tuple[Tool, ...] = ()
 
 
-def lint_text(text: str, file: str, environment: Mapping[str, str]) -> Linted:
-    """Look at one tool file. Raises nothing, whatever the text."""
-    compiled = compile_text(text, file, environment)
+def lint_text(text: str, file: str, environment: Mapping[str, str], descriptions: Descriptions | None = None) -> Linted:
+    """Look at one tool file. Raises nothing, whatever the text. ``descriptions``: reads those it refers to."""
+    compiled = compile_text(text, file, environment, descriptions)
     if compiled.problems:
         return Linted(tuple(map(finding_of, compiled.problems)))
     return _linted(read_document(text), compiled.tools, file, environment)

@@ -109,7 +109,9 @@ class CatalogSource:
         files = {file: self._load(file, self._files.get(file), descriptions) for file in found}
         sources = [loaded.compiled.source for loaded in files.values()]
         self._described = frozenset().union(*(source.paths for source in sources if source is not None))
-        self._files = {file: loaded for file, loaded in files.items() if not self._is_part(file, loaded)}
+        self._files = {
+            file: loaded for file, loaded in files.items() if loaded.tools or not is_part(file, self._described)
+        }
         self._files |= self._installed
         for loaded in self._files.values():
             problems += loaded.compiled.problems
@@ -134,10 +136,6 @@ class CatalogSource:
         more = f" (nor are {len(found) - 1} more)" if len(found) > 1 else ""
         hint = "set python_tools: true, if whoever can write here may run code in this server"
         return [Problem(found[0].as_posix(), 0, 0, f"Python tools are switched off, so this is not run{more}", hint)]
-
-    def _is_part(self, file: Path, loaded: _Loaded) -> bool:
-        """Whether it is one of the files of an API description, and no tool file."""
-        return file.resolve() in self._described and not loaded.tools and kind_of(_content(file)) != "tools"
 
     def _load(self, file: Path, before: _Loaded | None, descriptions: Descriptions) -> _Loaded:
         name = file.as_posix()
@@ -192,6 +190,11 @@ def find_files(paths: Sequence[Path], suffixes: frozenset[str] = YAML) -> tuple[
     if len(files) > MAX_FILES:
         problems.append(Problem(paths[0].as_posix(), 0, 0, f"more than {MAX_FILES} tool files", "name fewer paths"))
     return sorted(files)[:MAX_FILES], problems
+
+
+def is_part(file: Path, described: frozenset[Path]) -> bool:
+    """Whether it is one of the files of API descriptions, and no tool file, whatever a description leads to."""
+    return file.resolve() in described and kind_of(_content(file)) != "tools"
 
 
 def _is_named(path: Path, suffixes: frozenset[str]) -> bool:

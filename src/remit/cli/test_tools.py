@@ -68,7 +68,8 @@ def _chosen(settings: Settings, names: tuple[str, ...], pattern: str) -> tuple[L
     from remit.catalog.loader import load_catalog
     from remit.settings import environment
 
-    report = load_catalog(settings.tools, {**settings.variables, **environment()}, python=settings.python_tools)
+    variables, cache = {**settings.variables, **environment()}, settings.descriptions_dir
+    report = load_catalog(settings.tools, variables, python=settings.python_tools, cache=cache)
     tools = report.catalog.tools
     for name in names:
         if name not in tools:

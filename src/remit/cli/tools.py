@@ -79,7 +79,8 @@ def _loaded(settings: Settings) -> tuple[list[Tool], Sequence[Problem]]:
     from remit.settings import environment
 
     variables = {**settings.variables, **environment()}
-    report = load_catalog(settings.tools, variables, settings.tools_lock, python=settings.python_tools)
+    cache = settings.descriptions_dir
+    report = load_catalog(settings.tools, variables, settings.tools_lock, python=settings.python_tools, cache=cache)
     return list(report.catalog.tools.values()), report.problems
 
 
@@ -150,6 +151,7 @@ def _details(tool: Tool) -> dict[str, Any]:
         "facts": dict(tool.facts),
         "examples": [example.name for example in tool.examples],
         "written": tool.written,
+        "description_digest": tool.description_digest,
         "seen": shown(tool),
     }
 
@@ -199,6 +201,7 @@ def _print_tool(tool: Tool) -> None:
         ("facts", compact(dict(tool.facts)) if tool.facts else ""),
         ("examples", "; ".join(details["examples"])),
         ("digest", tool.digest),
+        ("described", tool.description_digest),
         ("model sees", f"{details['bytes']} bytes, about {details['tokens']} tokens"),
         *((name, value if isinstance(value, str) else compact(value)) for name, value in shown(tool).items()),
     ]

@@ -272,6 +272,11 @@ class Settings(BaseSettings):
         return self.state_dir / "keys"
 
     @property
+    def descriptions_dir(self) -> Path:
+        """Where parsed API descriptions are kept, as long as there is a state directory."""
+        return self.state_dir / "descriptions"
+
+    @property
     def approvals_file(self) -> Path:
         """Where it stands who asked for an approval, who gave it, and which agents have acted for whom."""
         return self.state_dir / "approvals.db"

@@ -41,7 +41,7 @@ def read_description(
     """The description whose main file is ``path``.
 
     ``folder``: references to files must stay in it; the main file's own if not said. ``cache``: where parsed YAML is
-    kept. ``overlays`` change the main file, and count in the digest. Raises ``DescriptionInvalid`` where the main file
+    kept; it is made where the folder above is there. ``overlays`` change the main file, and count in the digest. Raises ``DescriptionInvalid`` where the main file
     cannot be read or is no description, or an overlay does not fit it.
     """
     files = DescriptionFiles((folder or path.resolve().parent).resolve(), cache)
@@ -229,7 +229,7 @@ def _keep(cache: Path, digest: str, parsed: Any) -> None:
     """Keep it, if that is possible: the next reading is faster, nothing else depends on it."""
     with suppress(OSError, orjson.JSONEncodeError):
         content = orjson.dumps(parsed)
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cache.mkdir(mode=0o700, exist_ok=True)
         for old in sorted(cache.glob("*.v*"), key=lambda file: file.stat().st_mtime)[: -_MAX_KEPT + 1]:
             old.unlink()
         handle, name = tempfile.mkstemp(dir=cache, prefix=".new-")
