@@ -29,11 +29,25 @@ def test_deprecated_operations_and_those_that_need_other_scopes_are_left_out(tmp
     assert "billing_create_invoice" not in with_more
 
 
-def test_an_operation_asks_for_its_own_scopes_and_without_any_for_those_of_the_file(tmp_path: Path) -> None:
+def test_an_operation_asks_for_its_own_scopes_or_for_those_that_the_file_says(tmp_path: Path) -> None:
     tools = tools_of(tmp_path)
     assert tools["billing_list_invoices"].auth.scopes == ("orders:read",)
-    assert tools["billing_get_invoice"].auth.scopes == ("orders:read", "refunds:write")
+    assert tools["billing_create_invoice"].auth.scopes == ("refunds:write",)
+    assert tools["billing_get_invoice"].auth.scopes == ("orders:read",)
     assert all(tools[name].auth.type == "none" for name in ENTRIES)
+
+
+def test_an_operation_without_scopes_among_others_with_some_does_not_get_all_of_them(tmp_path: Path) -> None:
+    found = tools_of(tmp_path, FILE.replace(', scopes: ["orders:read"]}', "}")).keys()
+    assert {"billing_list_invoices", "billing_create_invoice"} <= found
+    assert not {"billing_get_invoice", "billing_void_invoice"} & found
+
+
+def test_where_the_description_names_no_scopes_those_of_the_file_are_asked_for(tmp_path: Path) -> None:
+    paths = {"/invoices/{id}": DESCRIPTION["paths"]["/invoices/{id}"]}
+    text = FILE.replace(', scopes: ["orders:read"]}', "}")
+    tools = tools_of(tmp_path, text, {**DESCRIPTION, "paths": paths})
+    assert tools["billing_get_invoice"].auth.scopes == ("orders:read", "refunds:write")
 
 
 def test_patterns_choose(tmp_path: Path) -> None:
@@ -87,4 +101,4 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: s
 def test_the_grammar_for_editors_knows_it() -> None:
     schema = tool_file_schema()
     assert {"required": ["discover"]} in schema["anyOf"]
-    assert schema["$defs"]["DiscoverBlock"]["properties"].keys() == {"include", "exclude", "deprecated"}
+    assert schema["$defs"]["DiscoverBlock"]["properties"].keys() == {"include", "exclude", "deprecated", "scopes"}

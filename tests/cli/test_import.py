@@ -184,8 +184,12 @@ def test_what_is_found_is_what_was_selected_and_can_be_called(at_shop_api: Termi
     assert at_shop_api("import", "openapi", "shop.json", "--discover", "--deprecated").code == 0
     assert written(at_shop_api)["discover"] == {"include": ["*"], "exclude": ["upload"], "deprecated": True}
     assert written(at_shop_api)["upstream"]["auth"]["scopes"] == ["orders:read", "orders:write"]
-    assert at_shop_api("import", "openapi", "shop.json", "--discover", "--tag", "customers", "--force").code == 0
-    assert written(at_shop_api)["discover"] == {"include": ["GET /customers"]}
+    assert at_shop_api("import", "openapi", "shop.json", "--discover", "--tag", "customers", "--force").code == 2
+    said = ("--discover", "--tag", "customers", "--scope", "orders:read", "--force")
+    assert at_shop_api("import", "openapi", "shop.json", *said).code == 0
+    assert written(at_shop_api)["discover"] == {"include": ["GET /customers"], "scopes": ["orders:read"]}
+    listed = at_shop_api("tools", "list", "--json").document["tools"]
+    assert [tool["scopes"] for tool in listed if not tool["listed"]] == [["orders:read"]]
 
 
 # ── too much ─────────────────────────────────────────────────────────────────────────────

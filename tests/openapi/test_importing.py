@@ -176,7 +176,7 @@ def test_a_file_says_where_the_api_is_and_what_each_tool_is() -> None:
 
 
 def test_a_file_for_discovery_has_patterns_and_no_tools() -> None:
-    data = data_of(discovery_file(TARGET, ["GET *"], ["*secret*"], "tool.schema.json"))
+    data = data_of(discovery_file(TARGET, {"include": ["GET *"], "exclude": ["*secret*"]}, "tool.schema.json"))
     assert data["discover"] == {"include": ["GET *"], "exclude": ["*secret*"]}
     assert "tools" not in data
 

@@ -54,7 +54,7 @@ upstream:
   baseUrl: https://orders.example/v1
   openapi: ./billing.json
   auth: {audience: orders, scopes: ["orders:read", "refunds:write"]}
-discover: {exclude: ["PATCH *"]}
+discover: {exclude: ["PATCH *"], scopes: ["orders:read"]}
 """
 NAMES = ["billing_create_invoice", "billing_get_invoice", "billing_list_invoices", "billing_void_invoice"]
 

@@ -73,6 +73,7 @@ def _new(operations: Operations, selection: Selection, read: Read) -> Planned:
     if asked.discover:
         text = _discovery(target, report, chosen, selection, schema)
         read.check(_discovery(_known(target), report, chosen, selection, schema), report.output)
+        report = _with_scopes(report, target)
     else:
         report = _loading(report, target, read)
         text = tool_file(target, report.taken, schema)
@@ -106,8 +107,25 @@ def _discovery(target: Target, report: Report, chosen: Selected, selection: Sele
     include, exclude = globs_of(selection, candidates)
     unusable = (each for each in chosen.taken if each not in candidates)
     exclude = (*exclude, *(glob.escape(each.reference) for each in unusable))
-    deprecated = any(each.operation.deprecated for each in candidates)
-    return discovery_file(replace(target, scopes=tuple(scopes)), include, exclude, schema, deprecated=deprecated)
+    discover = {
+        "include": list(include),
+        "exclude": list(exclude),
+        "deprecated": any(each.operation.deprecated for each in candidates),
+        "scopes": list(target.scopes) if any(map(scopes_of, report.description.operations)) else [],
+    }
+    said = {key: value for key, value in discover.items() if value}
+    return discovery_file(replace(target, scopes=tuple(scopes)), said, schema)
+
+
+def _with_scopes(report: Report, target: Target) -> Report:
+    """Without the operations that are found with no scopes of their own, where others have some and nobody names any."""
+    if target.scopes or not any(map(scopes_of, report.description.operations)):
+        return report
+    without = [each for each in report.taken if not scopes_of(each.candidate.operation)]
+    reason = "the description names no scopes for it: --scope does"
+    left_out = tuple(LeftOut.of(each.candidate.operation, reason, is_fault=True) for each in without)
+    taken = tuple(each for each in report.taken if each not in without)
+    return replace(report, taken=taken, left_out=report.left_out + left_out)
 
 
 def _known(target: Target) -> Target:

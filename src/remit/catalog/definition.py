@@ -354,6 +354,11 @@ class DiscoverBlock(_Block):
     )
     exclude: list[Pattern] = Field(default=[], max_length=2000, description="Patterns of what is not, even so")
     deprecated: bool = False
+    scopes: list[str] = Field(
+        default=[],
+        max_length=50,
+        description="Of operations for which the description names none, where it does for others",
+    )
 
 
 class ToolFile(_Block):

@@ -1,7 +1,8 @@
 """An API description → the tools that find, describe and call its operations, and those operations (rule).
 
 An operation asks for the scopes that its description says, within those of the tool file; one that needs others, or of
-which no tool can be made, is left out. So is a deprecated one, unless the file asks for it.
+which no tool can be made, is left out. So is one without scopes where others have some, unless the file says which: it is
+not to have all of them. And so is a deprecated one, unless the file asks for it.
 """
 
 from __future__ import annotations
@@ -57,18 +58,22 @@ class Discovering:
             include=tuple(wanted.include), exclude=tuple(wanted.exclude), deprecated=wanted.deprecated
         )
         known, _ = candidates(description, self.definition.name)
+        usual = tuple(wanted.scopes)
+        if not usual and not any(scopes_of(candidate.operation) for candidate in known):
+            usual = tuple(self.definition.upstream.auth.scopes)
         for candidate in select(known, selection).taken:
-            block = self._block(candidate)
+            block = self._block(candidate, usual)
             tool = self.compile_block(block) if block else None
             if tool is not None:
                 yield tool
 
-    def _block(self, candidate: Candidate) -> ToolBlock | None:
-        allowed, needed = self.definition.upstream.auth.scopes, scopes_of(candidate.operation)
-        if not set(needed) <= set(allowed):
+    def _block(self, candidate: Candidate, usual: tuple[str, ...]) -> ToolBlock | None:
+        """``usual``: the scopes of an operation that has none of its own."""
+        auth, needed = self.definition.upstream.auth, scopes_of(candidate.operation) or usual
+        if not set(needed) <= set(auth.scopes) or (auth.scopes and not needed):
             return None
-        auth = ToolAuthBlock(scopes=list(needed)) if needed else ToolAuthBlock()
-        return ToolBlock(name=candidate.name, operation=candidate.reference, auth=auth)
+        own = ToolAuthBlock(scopes=list(needed)) if needed else ToolAuthBlock()
+        return ToolBlock(name=candidate.name, operation=candidate.reference, auth=own)
 
     def _entry(self, role: Role, discovery: Discovery, operations: Sequence[Tool]) -> Tool | None:
         """One of the three. They ask no token of anybody: only the operations are called."""

@@ -209,13 +209,9 @@ def tool_file(target: Target, taken: Sequence[Taken], schema: str) -> str:
     return head + "tools:\n" + "\n".join(indented(yaml_text([each]), 2) for each in entries)
 
 
-def discovery_file(
-    target: Target, include: Sequence[str], exclude: Sequence[str], schema: str, *, deprecated: bool = False
-) -> str:
+def discovery_file(target: Target, discover: Mapping[str, Any], schema: str) -> str:
     """The text of a tool file whose operations are found when they are needed: those that need no other scopes."""
-    discover: dict[str, Any] = {"include": list(include), **({"exclude": list(exclude)} if exclude else {})}
-    discover |= {"deprecated": True} if deprecated else {}
-    return _HEAD.format(schema=schema) + yaml_text({**_file_head(target), "discover": discover})
+    return _HEAD.format(schema=schema) + yaml_text({**_file_head(target), "discover": dict(discover)})
 
 
 def _file_head(target: Target) -> dict[str, Any]:
