@@ -81,6 +81,7 @@ def test_they_are_there_once_that_is_switched_on(remit: Terminal, tmp_path: Path
     write_workspace(tmp_path)
     desk(tmp_path)
     assert "count_notes" not in remit("tools", "list").out
+    assert "5 tools ok (Python files are not run)" in remit("check").out
     with (tmp_path / "remit.yaml").open("a", encoding="utf-8") as settings:
         settings.write("python_tools: true\n")
     assert "count_notes" in remit("tools", "list").out

@@ -57,7 +57,7 @@ def test_files_that_begin_with_an_underscore_or_a_dot_are_passed_over(tmp_path: 
 
 
 def test_a_changed_file_is_loaded_anew_and_a_broken_one_keeps_the_tools_it_had(tmp_path: Path) -> None:
-    write(tmp_path)
+    file = write(tmp_path)
     source = CatalogSource([tmp_path], {}, python=True)
     before = source.catalog.get("count")
     assert before is not None
@@ -71,6 +71,10 @@ def test_a_changed_file_is_loaded_anew_and_a_broken_one_keeps_the_tools_it_had(t
     assert before.code is not None
     assert asyncio.run(_run(after)) == 2
     assert asyncio.run(_run(before)) == 1  # a call that is under way ends as it began
+
+    assert (
+        len([name for name, module in sys.modules.items() if getattr(module, "__file__", "") == file.as_posix()]) == 1
+    )
 
     write(tmp_path, "import nothing_of_the_kind")
     report = source.reload()

@@ -60,7 +60,8 @@ def _tools(settings: Settings) -> _Found:
         DefinitionInvalid(problem.message, where=problem.where, hint=problem.hint) for problem in report.problems
     ]
     problems += (problem for tool in report.catalog.tools.values() for problem in _own_token(tool, settings))
-    return f"{len(report.catalog.tools)} tools ok", problems
+    off = " (Python files are not run)" if report.passed_over else ""
+    return f"{len(report.catalog.tools)} tools ok{off}", problems
 
 
 def _own_token(tool: Tool, settings: Settings) -> Iterator[SetupError]:

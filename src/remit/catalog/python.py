@@ -46,7 +46,8 @@ def compile_python(text: str, file: str, environment: Mapping[str, str]) -> Comp
 def read_python(text: str, file: str) -> Read:
     """Run a Python file: the tool sets it makes, or every problem of any. Raises nothing that the file can raise."""
     digest = hashlib.sha256(text.encode()).hexdigest()
-    module = ModuleType(f"remit_tools_{hashlib.sha256(file.encode()).hexdigest()[:12]}_{digest[:12]}")
+    of_file = f"remit_tools_{hashlib.sha256(file.encode()).hexdigest()[:12]}_"
+    module = ModuleType(f"{of_file}{digest[:12]}")
     module.__file__ = file
     try:
         tree = ast.parse(text, file)
@@ -54,6 +55,8 @@ def read_python(text: str, file: str) -> Read:
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever the operator's code does, the others are served
         sys.modules.pop(module.__name__, None)
         return Read(problems=(_import_problem(error, file),))
+    for name in [name for name in sys.modules if name.startswith(of_file) and name != module.__name__]:
+        del sys.modules[name]  # as the file was before; what still runs of it keeps what it needs
     return _read(_sets_in(module), Source(file, digest, tree))
 
 
