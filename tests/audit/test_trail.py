@@ -61,6 +61,19 @@ def refused(error: BaseException) -> dict[str, Any]:
     return outcome
 
 
+def test_the_operation_behind_a_tool_is_recorded_where_there_is_one() -> None:
+    store = MemoryStore()
+
+    async def main() -> None:
+        async with record_in(store) as record:
+            record.identified(ALICE, RUNNER)
+            record.found(Tool(description_digest="c" * 64))
+
+    asyncio.run(main())
+    assert store.records[0]["tool"]["description_digest"] == "c" * 64
+    assert "description_digest" not in play_out().records[0]["tool"]
+
+
 def test_the_intent_says_who_what_on_whose_behalf_and_under_which_decision() -> None:
     intent, _ = play_out(request_id="7").records
     assert intent["kind"] == "intent"

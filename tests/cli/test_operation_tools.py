@@ -82,6 +82,28 @@ def test_the_lock_pins_the_operation_and_no_more_of_the_description(stock: Termi
     assert "reserve_stock" not in done.out
 
 
+PINNED = """
+package remit.rules
+
+import rego.v1
+
+deny contains {"code": "not_reviewed", "message": "this API was not reviewed", "audience": "user"} if {
+    input.resource.properties.description_digest != "DIGEST"
+}
+"""
+
+
+def test_policy_can_go_by_the_digest_of_the_operation(stock: Terminal) -> None:
+    digest = document(stock, "tools", "show", "find_stock")["description_digest"]
+    (stock.cwd / "policy" / "pinned.rego").write_text(PINNED.replace("DIGEST", digest), encoding="utf-8")
+    asked = ("call", "find_stock", "--as", "alice", "--dry-run")
+    assert stock(*asked).code == 0
+    change(stock.cwd / "tools" / "stock" / "stock.yaml", "summary: List stock levels", "summary: List levels")
+    done = stock(*asked)
+    assert done.code == 4
+    assert "this API was not reviewed" in done.err
+
+
 def test_a_dry_run_shows_the_request(stock: Terminal) -> None:
     done = stock("call", "find_stock", 'sku=["LMP-21"]', "--as", "alice", "--dry-run")
     assert done.out.splitlines()[0] == "GET http://127.0.0.1:8703/stock?sku=LMP-21&warehouse=berlin&limit=20"
