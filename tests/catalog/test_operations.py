@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +15,19 @@ import pytest
 import yaml
 
 from remit.catalog.compile import compile_text
+from remit.catalog.definition import tool_file_schema
 from remit.catalog.descriptions import Descriptions
 from remit.catalog.lint import lint_text
 from remit.catalog.loader import CatalogSource, LoadReport, find_files, load_catalog
 from remit.catalog.lock import Lock
+from remit.catalog.openapi.files import read_description
 from remit.catalog.openapi.mapping import Mapper
+from remit.catalog.openapi.selection import candidates
 from remit.catalog.plan import RetryPlan
+from remit.catalog.schema import Schema
 from remit.catalog.tool import Tool, ToolAnnotations
 from remit.downstream.request import ApiRequest, build_request
+from support.specs import main_files
 from support.tools import CONTEXT
 
 DESCRIPTION = (Path(__file__).parents[1] / "openapi" / "billing.yaml").read_text(encoding="utf-8")
@@ -360,6 +367,28 @@ def test_keys_of_operations_mean_nothing_beside_a_request(billing: Billing) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("tool", "fits"),
+    [
+        ({"operation": "A", "set": {"a": {"from": "user.sub"}}, "hide": ["b"], "idempotencyKey": "auto"}, True),
+        ({"request": {"method": "GET", "path": "/"}, "description": "Long enough for a description."}, True),
+        ({"request": {"method": "GET", "path": "/"}}, False),
+        ({"description": "Long enough for a description."}, False),
+        ({"operation": "A", "request": {"method": "GET", "path": "/"}}, False),
+        ({"operation": "A", "input": {}}, False),
+        (
+            {"request": {"method": "GET", "path": "/"}, "description": "Long enough for a description.", "set": {}},
+            False,
+        ),
+    ],
+    ids=["operation", "request", "no description", "neither", "both", "input", "set beside request"],
+)
+def test_editors_are_told_which_keys_go_together(tool: dict[str, Any], *, fits: bool) -> None:
+    upstream = {"baseUrl": "https://a.example", "openapi": "a.yaml", "auth": {"audience": "a"}}
+    document = {"version": 1, "name": "a", "upstream": upstream, "tools": [{"name": "a", **tool}]}
+    assert (Schema({**tool_file_schema(), "$id": "https://remit.example/s"}).problems(document) == []) is fits
+
+
 def test_a_link_out_of_the_folder_is_not_followed(billing: Billing, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "secret.yaml"
     elsewhere.write_text(DESCRIPTION, encoding="utf-8")
@@ -588,6 +617,27 @@ def test_what_was_parsed_is_kept_where_that_is_wanted(
     first = billing.load(cache=cache).catalog.revision
     assert len(list(cache.iterdir())) == 1
     assert billing.load(cache=cache).catalog.revision == first
+
+
+@pytest.mark.skipif("REMIT_SPECS" not in os.environ, reason="REMIT_SPECS names no folder of API descriptions")
+def test_forty_tools_of_a_large_description_load_at_once(
+    billing: Billing, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    largest = max(main_files(Path(os.environ["REMIT_SPECS"])), key=lambda path: path.stat().st_size)
+    (billing.folder / largest.name).write_bytes(largest.read_bytes())
+    found, _ = candidates(read_description(largest))
+    billing.write(*({"operation": each.reference} for each in found[:: len(found) // 40][:40]), openapi=largest.name)
+    cache, seconds = tmp_path_factory.mktemp("state") / "descriptions", list[float]()
+    for _ in range(2):
+        began = time.process_time()
+        report = billing.load(cache=cache)
+        seconds.append(time.process_time() - began)
+        assert not report.problems
+        assert len(report.catalog.tools) == 40
+    with capsys.disabled():
+        size = largest.stat().st_size / 1e6
+        print(f"\n40 tools of {size:.1f} MB of description: {seconds[0]:.2f} s of CPU, {seconds[1]:.2f} s again")
+    assert max(seconds) < 3
 
 
 # ── lint ──
