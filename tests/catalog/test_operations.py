@@ -163,7 +163,7 @@ def test_encodings_come_from_the_description(billing: Billing) -> None:
 
 
 def test_what_an_api_answers_with_is_what_is_asked_for(billing: Billing) -> None:
-    assert headers_of(request_of(billing.tool("ListCustomers")))["Accept"] == "application/vnd.billing+json"
+    assert headers_of(request_of(billing.tool("ListCustomers")))["Accept"] == "application/vnd.billing+json, */*;q=0.1"
     assert "Accept" not in headers_of(request_of(billing.tool("DeleteCustomer"), id="C1"))
     own = billing.tool("ListCustomers", upstream={"headers": {"accept": "application/json"}})
     assert headers_of(request_of(own)) == {"accept": "application/json"}

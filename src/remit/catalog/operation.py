@@ -31,6 +31,8 @@ from remit.catalog.upstream import Upstream, check_header_names, is_header_text
 _ANY: Final = frozenset({"*/*", "application/*", "application/json"})
 _FILE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}")
 _MAX_ACCEPTED: Final = 10
+#: Errors are written in other media types than what was asked for.
+_ELSE: Final = "*/*;q=0.1"
 #: With any of these a tool file says that it reads the answer as data.
 _READ: Final = frozenset({"files", "select", "output", "redact", "classes", "paging"})
 
@@ -265,7 +267,7 @@ def _accepted(operation: Operation) -> str:
         return ""
     usable = [each for each in types if is_media_type(each) and is_header_text(each)]
     preferred = [each for each in usable if is_json(each)] or usable
-    return ", ".join(preferred[:_MAX_ACCEPTED])
+    return ", ".join([*preferred[:_MAX_ACCEPTED], _ELSE]) if preferred else ""
 
 
 def _with_files(block: ResponseBlock, operation: Operation) -> ResponseBlock:
