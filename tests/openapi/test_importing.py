@@ -15,6 +15,7 @@ from remit.catalog.openapi.importing import (
     Target,
     base_of,
     discovery_file,
+    entry,
     indented,
     is_scope,
     name_of,
@@ -173,6 +174,21 @@ def test_a_file_says_where_the_api_is_and_what_each_tool_is() -> None:
         "operation": "GET /customers",
         "description": "List all customers there are.",
     }
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("Idempotency-Key", {"idempotencyKey": "auto"}),
+        ("X-Idempotency-Key", {"idempotencyKey": "auto", "idempotencyHeader": "X-Idempotency-Key"}),
+        ("X-Request-Id", {}),
+    ],
+)
+def test_the_idempotency_key_is_the_calls_and_no_argument(header: str, said: dict[str, str]) -> None:
+    parameter = {"name": header, "in": "header", "required": True, "schema": {"type": "string"}}
+    found, _ = taken(shop(**{"/payments": {"post": operation("pay", parameters=[parameter])}}))
+    written = next(entry(each) for each in found if each.candidate.reference == "pay")
+    assert {key: value for key, value in written.items() if key.startswith("idempotency")} == said
 
 
 def test_a_file_for_discovery_has_patterns_and_no_tools() -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from remit.catalog.definition import DiscoverBlock, RequestBlock, ToolAuthBlock, ToolBlock, ToolFile
 from remit.catalog.discovery import INPUTS, Discovery, Role, name_of
 from remit.catalog.openapi.description import Description
-from remit.catalog.openapi.importing import scopes_of
+from remit.catalog.openapi.importing import idempotency_of, scopes_of
 from remit.catalog.openapi.selection import Candidate, Selection, candidates, select
 from remit.catalog.search import Entry, Search
 from remit.catalog.tool import Tool, ToolAnnotations
@@ -73,7 +73,8 @@ class Discovering:
         if not set(needed) <= set(auth.scopes) or (auth.scopes and not needed):
             return None
         own = ToolAuthBlock(scopes=list(needed)) if needed else ToolAuthBlock()
-        return ToolBlock(name=candidate.name, operation=candidate.reference, auth=own)
+        block = {"name": candidate.name, "operation": candidate.reference, **idempotency_of(candidate.operation)}
+        return ToolBlock.model_validate({**block, "auth": own})
 
     def _entry(self, role: Role, discovery: Discovery, operations: Sequence[Tool]) -> Tool | None:
         """One of the three. They ask no token of anybody: only the operations are called."""

@@ -18,15 +18,18 @@ import yaml
 
 from remit.catalog.definition import UpstreamBlock
 from remit.catalog.document import scalar
-from remit.catalog.openapi.description import Description, Note, Operation
+from remit.catalog.openapi.description import Description, JsonSchema, Note, Operation
 from remit.catalog.openapi.mapping import Mapped, Mapper, Unmappable
 from remit.catalog.openapi.report import Taken
 from remit.catalog.openapi.selection import READING, Candidate, LeftOut, Selected
+from remit.catalog.plan import Argument
 from remit.catalog.problem import Flaws
 from remit.catalog.upstream import compile_upstream
 from remit.oauth import parse_scope
 
 MAX_SCOPES: Final = 50
+_USUAL_HEADER: Final = "Idempotency-Key"
+_IDEMPOTENCY_HEADER: Final = re.compile(r"(?:x-)?idempotency-key", re.IGNORECASE)
 _MAX_NAME: Final = 31
 _NOT_IN_NAME: Final = re.compile(r"[^a-z0-9]+")
 _HEAD: Final = """\
@@ -126,8 +129,21 @@ def _shown_bytes(candidate: Candidate, mapped: Mapped, description: str) -> int:
         "idempotentHint": reads or candidate.operation.method in {"PUT", "DELETE"},
         "openWorldHint": False,
     }
-    shown = {"name": candidate.name, "description": description, "inputSchema": mapped.input, "annotations": hints}
+    schema = _without_key(candidate.operation, mapped)
+    hints["idempotentHint"] = hints["idempotentHint"] or schema is not mapped.input
+    shown = {"name": candidate.name, "description": description, "inputSchema": schema, "annotations": hints}
     return len(orjson.dumps(shown | ({"title": mapped.title} if mapped.title else {})))
+
+
+def _without_key(operation: Operation, mapped: Mapped) -> JsonSchema:
+    """The input schema as it is once the file says where the idempotency key comes from."""
+    binding = mapped.bindings.parameters.get(("header", _idempotency_header(operation)))
+    if not isinstance(binding, Argument):
+        return mapped.input
+    properties = {name: schema for name, schema in mapped.input["properties"].items() if name != binding.name}
+    required = [name for name in mapped.input.get("required", ()) if name != binding.name]
+    rest = {key: value for key, value in mapped.input.items() if key != "required"}
+    return {**rest, "properties": properties, **({"required": required} if required else {})}
 
 
 def entry(taken: Taken) -> dict[str, Any]:
@@ -138,7 +154,21 @@ def entry(taken: Taken) -> dict[str, Any]:
         "operation": taken.candidate.reference,
         "description": taken.mapped.description,
         **({"auth": InLine(scopes=list(scopes))} if scopes else {}),
+        **idempotency_of(taken.candidate.operation),
     }
+
+
+def idempotency_of(operation: Operation) -> dict[str, str]:
+    """What a tool file says of an operation that takes a key: it is the call's, and not a model's to make up."""
+    header = _idempotency_header(operation)
+    if not header:
+        return {}
+    return {"idempotencyKey": "auto", **({} if header == _USUAL_HEADER else {"idempotencyHeader": header})}
+
+
+def _idempotency_header(operation: Operation) -> str:
+    names = (each.name for each in operation.parameters if each.location == "header")
+    return next((name for name in names if _IDEMPOTENCY_HEADER.fullmatch(name)), "")
 
 
 def scopes_of(operation: Operation) -> tuple[str, ...]:
