@@ -113,9 +113,14 @@ async def _drive(company: WatchedCompany, era: str, planned: list[tuple[str, Arg
         return list(await asyncio.gather(*(call(client, *each) for each in planned)))
 
 
+def _unaskable(ending: Ending) -> bool:
+    """Whether policy engines would not agree on the arguments, so that policy is not asked and the call refused."""
+    return ending.code == "policy_failed" and "\\u0000" in json.dumps(ending.arguments)
+
+
 def test_no_call_ends_with_a_fault_of_ours_or_of_the_api(driven: Driven) -> None:
     expected = {each.tool: ENDINGS | {NOT_FOR_AGENTS.get(each.tool, "")} for each in driven.endings}
-    failed = [each for each in driven.endings if each.code not in expected[each.tool]]
+    failed = [each for each in driven.endings if each.code not in expected[each.tool] and not _unaskable(each)]
     wrong = [(each.tool, each.arguments, each.result.content) for each in failed]
     assert not wrong, wrong[:3]
 

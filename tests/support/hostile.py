@@ -58,6 +58,7 @@ class Made:
     tags: tuple[str, ...]
     facts: dict[str, Any]
     digest: str
+    description_digest: str
 
 
 def words(bundle: Bundle) -> list[str]:
@@ -231,6 +232,7 @@ class Hostile:
             tags=self._some(),
             facts={self._random.choice(["moneyField", "dataClass", self.text()]): self.value() for _ in range(2)},
             digest="0" * 64,
+            description_digest=self._random.choice(["", "1" * 64]),
         )
 
 
