@@ -106,6 +106,19 @@ def test_a_reload_compiles_only_what_changed(tmp_path: Path) -> None:
     assert source.report.catalog is after
 
 
+def test_a_report_says_whether_the_tools_are_others_than_before(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(tool_file("a"), encoding="utf-8")
+    source = CatalogSource([tmp_path], {})
+    assert source.report.is_other
+    file.write_text(f"# reviewed\n{tool_file('a')}", encoding="utf-8")
+    assert not source.reload().is_other
+    file.write_text("tools: [", encoding="utf-8")
+    assert not source.reload().is_other
+    file.write_text(tool_file("b"), encoding="utf-8")
+    assert source.reload().is_other
+
+
 def test_a_file_that_breaks_keeps_its_tools_until_it_is_mended_or_gone(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(tool_file("a"), encoding="utf-8")

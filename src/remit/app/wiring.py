@@ -118,7 +118,7 @@ class App:
     async def _reloaded(self, report: LoadReport) -> None:
         _log_problems(report)
         log.info("tools_reloaded", tools=len(report.catalog.tools), revision=report.catalog.revision[:12])
-        for tell in self._tools_changed:
+        for tell in self._tools_changed if report.is_other else ():
             await tell()
 
     async def trail_is_writable(self) -> bool:

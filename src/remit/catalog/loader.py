@@ -35,13 +35,14 @@ class LoadReport:
     """What was loaded, and everything that was wrong, in the order of files and lines.
 
     ``warnings`` are tools that are served although they are not as `tools.lock` has them, ``passed_over`` Python files
-    that are not run because that is switched off.
+    that are not run because that is switched off. ``is_other``: whether the catalog is another than that of the load before.
     """
 
     catalog: Catalog = field(default_factory=Catalog)
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     passed_over: tuple[Problem, ...] = ()
+    is_other: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,9 @@ class CatalogSource:
             problems += unlocked.values()
         warnings = sorted(unlocked.values()) if self._lock == "warn" else ()
         passed_over = tuple(self._passed_over())
-        self.report = LoadReport(Catalog.of(tools), tuple(sorted(problems)), tuple(warnings), passed_over)
+        catalog = Catalog.of(tools)
+        is_other = catalog.revision != self.report.catalog.revision
+        self.report = LoadReport(catalog, tuple(sorted(problems)), tuple(warnings), passed_over, is_other)
         return self.report
 
     def _passed_over(self) -> list[Problem]:
