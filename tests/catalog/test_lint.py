@@ -266,6 +266,25 @@ def test_a_fact_that_names_no_argument_is_an_error() -> None:
     assert codes(a_tool(policy={"moneyField": "order_id"})) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("amount", "integer", ["T310"]),
+        ("refund_amount", ["number", "null"], ["T310"]),
+        ("amount", "string", []),
+        ("summary", "integer", []),
+        ("totally", "integer", []),
+    ],
+)
+def test_an_amount_that_policy_does_not_know_is_found(name: str, kind: Any, said: list[str]) -> None:
+    properties = {"order_id": {"type": "string", "maxLength": 20}, name: {"type": kind, "description": "How much"}}
+    given = {"input": {"type": "object", "required": ["order_id"], "properties": properties}}
+    request = {"idempotencyKey": "auto", "body": {name: f"${name}"}}
+    paying = changing(annotations={"destructive": False}, request=request) | given
+    assert [code for code in codes(paying) if code == "T310"] == said
+    assert "T310" not in codes(paying | {"policy": {"moneyField": name}})
+
+
 def test_a_long_name_and_a_large_tool_are_found() -> None:
     assert codes(a_tool(name="g" * 49)) == ["T405"]
     properties = {f"p{n}": {"type": "string", "description": "x y " * 75} for n in range(60)}

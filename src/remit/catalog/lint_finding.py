@@ -177,6 +177,12 @@ RULES: Final[Mapping[str, Rule]] = {
         "What destroys or moves money has an idempotency key, so that it happens once",
         "Add `request.idempotencyKey: auto`, where the API takes such a key",
     ),
+    "T310": Rule(
+        "warning",
+        "amount-unknown",
+        "A tool that writes says which of its arguments is an amount of money",
+        "Add `policy: {moneyField: amount}`: rules about amounts do not see it otherwise",
+    ),
     "T401": Rule(
         "warning",
         "list-bytes",

@@ -39,6 +39,8 @@ DESTROYS: Final = re.compile(
 )
 LISTS: Final = re.compile(r"(^|[_-])(list|find|search|query|browse)([_-]|$)")
 _ASKS: Final = re.compile(r"\b(ask|asks|confirm|confirms|confirmation|approv\w*|consent)\b", re.IGNORECASE)
+#: Arguments that are money, most likely.
+AMOUNT: Final = re.compile(r"(^|[a-z0-9]_|-)(amount|price|sum|total)s?([_-]|$)", re.IGNORECASE)
 #: Facts that name an argument.
 _NAMING_FACTS: Final = ("moneyField",)
 
@@ -149,6 +151,16 @@ def _fact_notes(seen: Seen) -> Iterator[Note]:
         if named is not None and named not in properties:
             message = f'{fact} names "{str(named)[:60]}", which is no argument: policy finds no amount'
             yield Note("T308", (*seen.path, "policy", fact), message, did_you_mean(str(named), properties))
+    if not seen.tool.annotations.read_only and "moneyField" not in seen.tool.facts:
+        for name in (name for name, schema in properties.items() if AMOUNT.search(name) and _is_number(schema)):
+            message = f"{seen.tool.name} takes {name}, of which policy's rules about amounts know nothing"
+            yield Note("T310", seen.path, message, f"add policy: {{moneyField: {name}}}, if that is money")
+            return
+
+
+def _is_number(schema: object) -> bool:
+    kinds = schema.get("type", "") if isinstance(schema, dict) else ""
+    return bool({"integer", "number"}.intersection([kinds] if isinstance(kinds, str) else kinds))
 
 
 def _size_notes(seen: Seen) -> Iterator[Note]:
