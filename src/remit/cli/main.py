@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -94,10 +96,16 @@ def options(
     context.obj = Global(config=config, verbose=verbose, quiet=quiet)
 
 
+@cache
+def _command() -> Callable[[], object]:
+    """The tree of commands, once in a process: to make it takes longer than most commands take."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run a command. A foreseen error ends it with its own exit code and no traceback."""
     try:
-        app()
+        _command()()
     except RemitError as error:
         from remit.cli.render import render_error
 
